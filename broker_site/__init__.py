@@ -1,0 +1,1 @@
+"""The environment -> a Django site that runs the messaging app."""
