@@ -65,7 +65,7 @@ class EmbeddedServer:
         if len(path) > SOCKET_PATH_BYTES:
             raise EmbeddedServerError(
                 f"the path of the embedded server's socket has {len(path)} bytes and the system allows "
-                f"{SOCKET_PATH_BYTES}: {self.socket}. Move the project to a shorter path, or set VAR_DIR to a short one."
+                f"{SOCKET_PATH_BYTES}: {self.socket}. Move the project to a shorter path, or set VAR_DIR."
             )
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.process = None

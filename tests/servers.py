@@ -34,7 +34,11 @@ class TestServer:
             options={"enable-debug-command": "local", **(options or {})},
         )
         self._clients: list[redis.Redis] = []
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
 
     @property
     def url(self) -> str:

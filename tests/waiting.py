@@ -1,0 +1,32 @@
+"""A condition -> its value once it holds, or a failure that says what was waited for."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def eventually(
+    condition: Callable[[], T], timeout: float = 10.0, message: str = "", every: float = 0.01
+) -> T:
+    """Calls ``condition`` until it returns something true, which is returned.
+
+    An AssertionError that it raises counts as "not yet", and is shown when ``timeout`` seconds have passed. Any other
+    exception passes through at once.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        seen: object
+        try:
+            seen = value = condition()
+            if value:
+                return value
+        except AssertionError as error:
+            seen = error
+        if time.monotonic() > deadline:
+            what = (
+                message or getattr(condition, "__doc__", None) or getattr(condition, "__name__", "condition")
+            )
+            raise AssertionError(f"not within {timeout:g} s: {what}; last seen: {seen!r}")
+        time.sleep(every)
