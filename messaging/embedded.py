@@ -7,6 +7,7 @@ supervisor is adopted.
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import re
@@ -17,6 +18,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 from messaging import tether
 
@@ -32,11 +34,13 @@ class EmbeddedServerError(Exception):
 
 
 class EmbeddedServer:
-    """One server process and its data directory.
+    """One server process and its data directory: a part of a :class:`messaging.supervisor.Supervisor`.
 
     ``directory`` holds the append-only file and the log, ``socket`` is where clients connect, ``port`` (0: none) is
     opened on the loopback interface as well. ``options`` are directives that win over the ones here.
     """
+
+    name = "valkey"
 
     def __init__(
         self,
@@ -68,11 +72,24 @@ class EmbeddedServer:
                 f"{SOCKET_PATH_BYTES}: {self.socket}. Move the project to a shorter path, or set VAR_DIR."
             )
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.process = None
-        self.adopted = self._answering_pid()
-        if self.adopted is None:
+        self.process = self.adopted = None
+        deadline = time.monotonic() + STOP_SECONDS
+        # The server inherits a lock on its directory, which the system keeps until it is really gone: a server that
+        # answers no more may still be writing, and two of them would spoil the append-only file.
+        with (self.directory / "lock").open("ab") as lock:
+            while True:
+                self.adopted = self._answering_pid()
+                if self.adopted is not None:
+                    return
+                if _locked(lock):
+                    break
+                if time.monotonic() > deadline:
+                    raise EmbeddedServerError(
+                        f"another server uses {self.directory} and does not answer on {self.socket}: end that process"
+                    )
+                time.sleep(0.01)
             self.socket.unlink(missing_ok=True)  # left by a server that was killed
-            self.process = self._launch()
+            self.process = self._launch(lock.fileno())
 
     def ready(self) -> bool:
         """Whether it answers PING now; false while it loads its data. Raises EmbeddedServerError when it has ended."""
@@ -93,6 +110,10 @@ class EmbeddedServer:
                     f"the embedded server did not answer within {timeout:g} s; see {self.log}"
                 )
             time.sleep(0.005)
+
+    def ended(self) -> str:
+        """How it ended, for a sentence."""
+        return tether.ending(self.process.returncode) if self.process else "ended"
 
     @property
     def pid(self) -> int | None:
@@ -151,7 +172,7 @@ class EmbeddedServer:
         found = re.search(rb"^process_id:(\d+)", ask(self.socket, "INFO server"), re.MULTILINE)
         return int(found[1]) if found else None
 
-    def _launch(self) -> subprocess.Popen[bytes]:
+    def _launch(self, lock: int) -> subprocess.Popen[bytes]:
         settings = {
             "port": str(self.port),
             "bind": "127.0.0.1",
@@ -176,6 +197,7 @@ class EmbeddedServer:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             umask=0o077,
+            pass_fds=[lock],
         )
 
 
@@ -197,6 +219,15 @@ def bundled_binary() -> Path:
         raise EmbeddedServerError(
             f"set REDIS_URL: there is no embedded server for this machine ({error})"
         ) from error
+
+
+def _locked(file: IO[bytes]) -> bool:
+    """Takes the lock of an open file, if nobody has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def ask(socket: Path, command: str, *, timeout: float = 1.0) -> bytes:

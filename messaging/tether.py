@@ -23,10 +23,17 @@ def command(*arguments: str, parent: int | None = None) -> list[str]:
     return [sys.executable, "-I", "-S", __file__, str(parent or os.getpid()), *arguments]
 
 
+def ending(returncode: int | None) -> str:
+    """How a process ended, for a sentence."""
+    if returncode is not None and returncode < 0:
+        return f"ended by {signal.Signals(-returncode).name}"
+    return f"ended with exit code {returncode}"
+
+
 def main(parent: int, arguments: list[str]) -> None:
     """Ties this process to ``parent`` and becomes ``arguments``; never returns."""
     if sys.platform == "linux":
-        import ctypes  # here, since other modules import this one just for command()
+        import ctypes  # here, since other modules import this one for command() only
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:  # it died before the kernel was asked

@@ -1,0 +1,18 @@
+"""The app's place in Django: its name, its checks, and the background listener if a setting asks for it."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core.signals import request_started
+from django.utils.translation import gettext_lazy as _
+
+
+class MessagingConfig(AppConfig):
+    name = "messaging"
+    verbose_name = _("Messaging")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from messaging.background import start_if_asked
+
+        request_started.connect(start_if_asked, dispatch_uid="messaging.background")

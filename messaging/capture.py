@@ -1,0 +1,194 @@
+"""Foreign Pub/Sub messages and foreign lists -> the log."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import redis
+from redis.client import PubSub
+
+from messaging import foreign, keys, scripts
+from messaging.conf import conf
+from messaging.errors import BrokerFull
+from messaging.patterns import is_pattern, matches, matches_any
+
+logger = logging.getLogger("messaging.listen")
+
+BATCH = 500  # messages appended in one call
+PROBE_SECONDS = 5.0  # between two probes of the subscription
+SILENT_SECONDS = 10.0  # without hearing the probe, the subscription is made anew
+
+
+class ChannelCapture:
+    """Subscribes to names and patterns and appends what foreign publishers send; our own messages are skipped."""
+
+    def __init__(self, client: redis.Redis, subscriptions: Sequence[str]) -> None:
+        self._client = client
+        self._names = tuple(each for each in subscriptions if not is_pattern(each))
+        self._patterns = tuple(each for each in subscriptions if is_pattern(each))
+        self._deny = (*conf.CAPTURE_DENY, f"{conf.NAMESPACE}:*")
+        self._prefix = conf.CHANNEL_PREFIX
+        self._pubsub: PubSub | None = None
+        self._epochs: set[str] = set()
+        self._epochs_read = 0.0
+        self._probe = keys.probe_channel(secrets.token_hex(8))
+        self._probe_sent = self._heard = 0.0
+        self._unwritten: list[tuple[int, bytes]] = []
+        self.captured = 0
+
+    def step(self, stopping: threading.Event) -> None:
+        """Wait for messages, up to half a second, and append them; raises what redis-py raises, or BrokerFull."""
+        if self._unwritten:
+            self._append()
+        if self._pubsub is None:
+            self._subscribe()
+        self._check_alive()
+        message = self._next(0.5)
+        until = time.monotonic() + 0.05
+        while message is not None:
+            self._take(message)
+            if len(self._unwritten) >= BATCH or time.monotonic() > until:
+                break
+            message = self._next(0)
+        if self._unwritten:
+            self._append()
+
+    def reset(self) -> None:
+        """Forget the subscription, after an error; the next step makes a new one."""
+        pubsub, self._pubsub = self._pubsub, None
+        if pubsub is not None:
+            with suppress(Exception):
+                pubsub.close()
+
+    def _subscribe(self) -> None:
+        pubsub = self._client.pubsub()
+        self._pubsub = pubsub
+        pubsub.subscribe(self._probe, *(self._prefix + name for name in self._names))
+        if self._patterns:
+            pubsub.psubscribe(*(escaped(self._prefix) + pattern for pattern in self._patterns))
+        self._heard = self._probe_sent = time.monotonic()
+
+    def _next(self, timeout: float) -> Sequence[Any] | None:
+        assert self._pubsub is not None  # noqa: S101 (for the type checker; step() has subscribed)
+        return self._pubsub.parse_response(block=False, timeout=timeout)  # type: ignore[no-any-return]
+
+    def _check_alive(self) -> None:
+        """A socket may be half open for ever: what we send to ourselves has to come back."""
+        now = time.monotonic()
+        if now - self._heard > SILENT_SECONDS:
+            raise redis.ConnectionError(f"the subscription has been silent for {SILENT_SECONDS:.0f} s")
+        if now - self._probe_sent > PROBE_SECONDS:
+            self._probe_sent = now
+            self._client.publish(self._probe, b"")
+
+    def _take(self, message: Sequence[Any]) -> None:
+        kind = message[0]
+        if kind == b"message":
+            channel, data = message[1], message[2]
+            if channel == self._probe.encode():
+                self._heard = time.monotonic()
+                return
+            if (name := self._stripped(channel)) is None or self._text(name) not in self._names:
+                return
+        elif kind == b"pmessage":
+            channel, data = message[2], message[3]
+            if (name := self._stripped(channel)) is None or not self._is_first_match(
+                message[1], self._text(name)
+            ):
+                return
+        else:
+            return
+        if matches_any(self._deny, self._text(name)) or self._is_own(data):
+            return
+        body = foreign.envelope(data, channel=name, source=foreign.PUBSUB, limit=conf.MAX_CAPTURE_BYTES)
+        self._unwritten.append((keys.partition_of(foreign.channel_name(name)[0]), body))
+
+    def _stripped(self, channel: bytes) -> bytes | None:
+        """A channel without our prefix; ``None`` for one that does not have it."""
+        prefix = self._prefix.encode()
+        return channel[len(prefix) :] if channel.startswith(prefix) else None
+
+    @staticmethod
+    def _text(name: bytes) -> str:
+        return name.decode("utf-8", "surrogateescape")
+
+    def _is_first_match(self, pattern: bytes, name: str) -> bool:
+        """Redis delivers once for each subscription that matches; only the first of ours counts."""
+        if name in self._names:
+            return False
+        first = next((each for each in self._patterns if matches(each, name)), None)
+        return first is None or (escaped(self._prefix) + first).encode() == pattern
+
+    def _is_own(self, data: bytes) -> bool:
+        """Does the message stand in our log already?"""
+        epoch = foreign.own_epoch(data)
+        if epoch is None:
+            return False
+        if epoch not in self._epochs and time.monotonic() - self._epochs_read > 0.2:
+            self._epochs_read = time.monotonic()
+            found = self._client.mget([keys.epoch(partition) for partition in range(conf.PARTITIONS)])
+            self._epochs |= {each.decode() for each in found if each}
+        return epoch in self._epochs
+
+    def _append(self) -> None:
+        """Write what was heard, partition by partition; what finds no room is kept for the next try."""
+        todo, self._unwritten = self._unwritten, []
+        by_partition: defaultdict[int, list[bytes]] = defaultdict(list)
+        for partition, body in todo:
+            by_partition[partition].append(body)
+        try:
+            for partition in list(by_partition):
+                bodies = by_partition[partition]
+                while bodies:
+                    done = scripts.record(self._client, partition, bodies[:BATCH])
+                    self.captured += done
+                    del bodies[:done]
+                    if not done:
+                        raise BrokerFull(f"FULL: {len(todo)} captured messages wait for room in the log")
+        finally:
+            self._unwritten = [
+                (at, body) for at, bodies in by_partition.items() for body in bodies
+            ] + self._unwritten
+
+
+def escaped(text: str) -> str:
+    """Text as a part of a Redis glob that matches just that text."""
+    return "".join(f"\\{char}" if char in "*?[]\\" else char for char in text)
+
+
+class ListCapture:
+    """Drains one foreign list, its right end first (``LPUSH`` on their side), item by item into the log."""
+
+    def __init__(self, client: redis.Redis, name: str) -> None:
+        self._client = client
+        self.name = name
+        self._raw_name = name.encode()
+        self._partition = keys.partition_of(foreign.channel_name(self._raw_name)[0])
+        self.captured = 0
+
+    def step(self, stopping: threading.Event) -> None:
+        """Wait up to a second for an item, then move what is there; raises what redis-py raises, or BrokerFull."""
+        # Right end to right end of the same list: it waits without taking anything.
+        if self._client.execute_command("BLMOVE", self.name, self.name, "RIGHT", "RIGHT", 1) is None:
+            return
+        while not stopping.is_set():
+            items = self._client.lrange(self.name, -BATCH, -1)
+            if not items:
+                return
+            pairs = [(item, self._envelope(item)) for item in reversed(items)]
+            moved = scripts.move(self._client, self._raw_name, self._partition, pairs)
+            self.captured += moved
+            if not moved and self._client.lindex(self.name, -1) == items[-1]:
+                raise BrokerFull(f"FULL: list {self.name!r} waits for room in the log")
+
+    def _envelope(self, item: bytes) -> bytes:
+        return foreign.envelope(
+            item, channel=self._raw_name, source=foreign.LIST, limit=conf.MAX_CAPTURE_BYTES
+        )

@@ -1,0 +1,105 @@
+"""``settings.MESSAGING`` -> typed values, read through at each access.
+
+The class attributes are the defaults, so that this file is the reference of all settings. Nothing is cached:
+``override_settings`` and a changed environment in tests work at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+
+from messaging.errors import Misconfigured
+
+
+class Conf:
+    # -- where Redis is
+    URL: str = "redis://127.0.0.1:6379/0"  # redis://, rediss:// or unix://; ignored when CACHE_ALIAS is set
+    CACHE_ALIAS: str = ""  # a django-redis alias of CACHES whose server (and Sentinel) is used instead of URL
+    NAMESPACE: str = "messaging"  # first part of every key and private channel
+    CHANNEL_PREFIX: str = ""  # put before every Pub/Sub channel: Pub/Sub ignores database numbers
+    PARTITIONS: int = 1  # streams; a channel always lives in one of them
+
+    # -- publishing
+    SOURCE: str = ""  # the CloudEvents source; "" = "/" + the project's package name
+    MAX_EVENT_BYTES: int = 256 * 1024  # the encoded envelope
+    PUBLISH_BUDGET: float = 1.0  # seconds for connecting and sending together
+    BREAKER_SECONDS: float = 1.0  # how long a failed Redis is left alone; doubles up to BREAKER_MAX_SECONDS
+    BREAKER_MAX_SECONDS: float = 10.0
+    DATABASE: str = "default"  # alias of the database that holds messaging's tables
+
+    # -- the log
+    MAX_LOG_ENTRIES: int = 1_000_000  # hard cap of a partition: publish() raises BrokerFull there
+    REPLAY_ENTRIES: int = 100_000  # stored entries that stay in the log for replay; older ones are trimmed
+    MAX_LIST_ITEM_BYTES: int = (
+        16 * 1024 * 1024
+    )  # captured list items and messages above go to quarantine cut to this
+
+    # -- listening
+    CAPTURE_CHANNELS: tuple[str, ...] = ()  # foreign Pub/Sub: names and Redis globs
+    CAPTURE_LISTS: tuple[str, ...] = ()  # foreign lists, drained first in, first out (LPUSH here, RPOP side)
+    MAX_CAPTURE_BYTES: int = (
+        4 * 1024 * 1024
+    )  # of anything larger the first 64 KiB are kept and the size is noted
+    CAPTURE_DENY: tuple[str, ...] = (  # globs that are never captured, whatever CAPTURE_CHANNELS says
+        "__key*",  # keyspace and keyevent notifications
+        "__redis__:*",
+        "__sentinel__:*",
+        "asgi*",  # channels_redis
+        "specific.*",
+        "/*.celery*",  # kombu: celery's events and remote control
+        "/*.reply.celery*",
+        "celery*",
+        "_kombu*",
+        "rq:*",
+        "bull:*",
+        "socketio*",
+        "taskiq*",
+        "+switch-master",
+    )
+    BATCH_SIZE: int = 1000  # rows stored in one transaction
+    LEASE_SECONDS: float = 6.0  # a listener silent for this long is replaced by a standby
+    LISTEN_IN_WEB: bool = False  # run the listener as a background thread of each web process
+    OUTBOX_GRACE_SECONDS: float = 5.0  # a pending row younger than this is left to the process that wrote it
+
+    # -- the live page
+    LIVE_RING: int = 10_000  # frames shared by all browsers of a process
+    LIVE_PAYLOAD_BYTES: int = 8 * 1024  # a longer payload is cut in the stream and fetched on demand
+    LIVE_HEARTBEAT_SECONDS: float = 15.0
+    LIVE_MAX_AGE_SECONDS: float = 3600.0  # a stream ends after this, with jitter; the browser resumes
+    LIVE_SEND_SECONDS: float = 30.0  # a client that takes no byte for this long is dropped
+    LIVE_MAX_STREAMS: int = 10_000
+
+    def __getattribute__(self, name: str) -> Any:
+        default = object.__getattribute__(self, name)
+        if not name.isupper():
+            return default
+        given = getattr(settings, "MESSAGING", {})
+        if name not in given:
+            return default
+        value = given[name]
+        if isinstance(default, tuple) and isinstance(value, (list, set, frozenset)):
+            value = tuple(value)
+        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not type(default):
+            raise Misconfigured(
+                f"MESSAGING[{name!r}] must be {type(default).__name__}, not {type(value).__name__}: {value!r}"
+            )
+        return value
+
+    @property
+    def source(self) -> str:
+        """The ``source`` of events published here."""
+        if given := self.SOURCE:
+            return given
+        return "/" + str(getattr(settings, "ROOT_URLCONF", "") or "django").split(".", 1)[0]
+
+
+def names() -> list[str]:
+    """Every known key of ``settings.MESSAGING``."""
+    return [name for name in vars(Conf) if name.isupper()]
+
+
+conf = Conf()

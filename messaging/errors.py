@@ -1,0 +1,95 @@
+"""What can go wrong -> one tree of exceptions, each naming the value that caused it.
+
+MessagingError
+├── InvalidMessage (ValueError)      the caller's input: fix the call
+│   ├── InvalidChannel                 the channel name breaks the rules
+│   ├── InvalidAttribute               a type, key, id or header breaks the rules
+│   ├── Unencodable                    the data has no JSON form
+│   └── MessageTooLarge                the encoded event exceeds MAX_EVENT_BYTES
+├── BrokerError                      the other side: try again later
+│   ├── BrokerUnavailable              Redis did not answer within the budget, or the breaker is open
+│   ├── BrokerFull                     Redis is out of memory, or the log is at its cap
+│   └── BrokerRefused                  Redis answered with an error (ACL, READONLY, WRONGTYPE ...)
+└── Misconfigured                    settings that cannot work
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from messaging.event import Event
+
+_SHOWN = 120
+
+
+def shown(value: object) -> str:
+    """``repr(value)`` cut to a length that suits a sentence in a log."""
+    try:
+        text = repr(value)
+    except Exception as error:  # a broken __repr__ must not hide the error being reported
+        text = f"<{type(value).__name__}: repr failed with {type(error).__name__}>"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters)"
+
+
+class MessagingError(Exception):
+    """Base of every exception raised by this package."""
+
+
+class InvalidMessage(MessagingError, ValueError):
+    """The caller's input cannot be published; trying again does not help."""
+
+
+class InvalidChannel(InvalidMessage):
+    """A channel name that breaks the rules of :func:`messaging.event.check_channel`."""
+
+
+class InvalidAttribute(InvalidMessage):
+    """An id, type, key, time or header that cannot be a CloudEvents attribute."""
+
+
+class Unencodable(InvalidMessage):
+    """Data that has no JSON form (NaN, a lone surrogate, an unknown class ...)."""
+
+
+class MessageTooLarge(InvalidMessage):
+    """The encoded event is larger than ``MAX_EVENT_BYTES``."""
+
+    def __init__(self, size: int, limit: int, channel: str) -> None:
+        super().__init__(f"event for channel {shown(channel)} takes {size:,} bytes, the limit is {limit:,}")
+        self.size = size
+        self.limit = limit
+
+
+class BrokerError(MessagingError):
+    """Redis could not take the message; trying again may help.
+
+    After ``publish_many`` the list ``published`` holds the events that are in the log all the same.
+    """
+
+    published: Sequence[Event] = ()
+
+
+class BrokerUnavailable(BrokerError):
+    """No answer within the budget, or the circuit breaker is open.
+
+    ``maybe_sent`` is true when the command left this process and only the reply is missing: the message may or may
+    not be in the log. Sending the same event again is safe, since ``(source, id)`` is stored once.
+    """
+
+    def __init__(self, message: str, *, maybe_sent: bool = False) -> None:
+        super().__init__(message)
+        self.maybe_sent = maybe_sent
+
+
+class BrokerFull(BrokerError):
+    """Redis is out of memory, or the log has reached ``MAX_LOG_ENTRIES`` entries that are not trimmed yet."""
+
+
+class BrokerRefused(BrokerError):
+    """Redis answered with an error: missing rights, a read-only replica, a key of the wrong type."""
+
+
+class Misconfigured(MessagingError):
+    """Settings that cannot work, with the offending key and value."""

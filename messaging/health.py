@@ -1,0 +1,116 @@
+"""A probe -> 200 or 503: does this process serve, and is everything there that it needs.
+
+``/healthz`` asks for a restart when it fails, so it depends on nothing. ``/readyz`` takes the process out of the
+traffic: the database answers and is migrated, Redis answers, a listener is in charge. The reply names each part and
+says why it is not ready, in words that hold no secret, within a second whatever hangs.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+
+from django.db import connections
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from messaging import connection, keys
+from messaging.conf import conf
+
+logger = logging.getLogger("messaging.health")
+
+PROBE_SECONDS = 1.0
+
+OK = "ok"
+
+_pending: dict[str, Future[Mapping[str, str]]] = {}  # a check that hangs is not started a second time
+_lock = threading.Lock()
+_migrated: set[str] = set()  # databases seen without a migration left to apply: that does not change again
+
+
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """200 as long as the process answers at all."""
+    return JsonResponse({"healthy": True})
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 when every part is ``ok``, else 503; both with ``{"ready": ..., "parts": {name: "ok" or why not}}``."""
+    parts = check()
+    ready = all(word == OK for word in parts.values())
+    return JsonResponse({"ready": ready, "parts": parts}, status=200 if ready else 503)
+
+
+def check(seconds: float = PROBE_SECONDS) -> dict[str, str]:
+    """Every part -> ``ok`` or a sentence, after ``seconds`` at the most."""
+    checks: dict[str, tuple[Callable[[], Mapping[str, str]], tuple[str, ...]]] = {
+        "database": (_database, ("database", "migrations")),
+        "redis": (_redis, ("redis", "listener")),
+    }
+    running = {name: _start(name, look) for name, (look, _) in checks.items()}
+    wait(running.values(), timeout=seconds)
+    found: dict[str, str] = {}
+    for name, future in running.items():
+        if future.done():
+            found |= future.result()
+        else:
+            found |= dict.fromkeys(checks[name][1], f"no answer within {seconds:g} s")
+    return found
+
+
+def _start(name: str, look: Callable[[], Mapping[str, str]]) -> Future[Mapping[str, str]]:
+    with _lock:
+        future = _pending.get(name)
+        if future is None or future.done():
+            future = _pending[name] = Future()
+            threading.Thread(target=_run, args=(look, future), name=f"readyz-{name}", daemon=True).start()
+        return future
+
+
+def _run(look: Callable[[], Mapping[str, str]], future: Future[Mapping[str, str]]) -> None:
+    try:
+        future.set_result(look())
+    except BaseException as error:  # the probe must have an answer
+        future.set_exception(error)
+    finally:
+        connections.close_all()  # of this thread
+
+
+def _database() -> dict[str, str]:
+    """The database answers, and no migration is left to apply."""
+    database = connections[conf.DATABASE]
+    try:
+        with database.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        known = str(database.settings_dict["NAME"])
+        if known not in _migrated:
+            executor = MigrationExecutor(database)
+            left = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+            if left:
+                return {"database": OK, "migrations": f"{left} to apply: run manage.py migrate"}
+            _migrated.add(known)
+    except Exception as error:
+        return {"database": _reason(error), "migrations": "unknown"}
+    return {"database": OK, "migrations": OK}
+
+
+def _redis() -> dict[str, str]:
+    """Redis answers, and the heartbeat of a listener has not expired."""
+    try:
+        beating = connection.client(timeout=PROBE_SECONDS).exists(keys.heartbeat())
+    except Exception as error:
+        return {"redis": _reason(error), "listener": "unknown"}
+    return {"redis": OK, "listener": OK if beating else "none has reported: run manage.py listen"}
+
+
+def _reason(error: Exception) -> str:
+    """The kind of an error; its text may hold an address or a password and goes to the log only."""
+    logger.debug("not ready: %s", error)
+    return f"no answer ({type(error).__name__})"

@@ -1,0 +1,186 @@
+"""Capture, relay and outbox -> one supervised service that can be stopped. Many may run; one is in charge."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import msgspec
+from redis.exceptions import RedisError
+
+from messaging import connection, lease, log
+from messaging.capture import ChannelCapture, ListCapture
+from messaging.conf import conf
+from messaging.loop import Loop, what_failed
+from messaging.outbox import Sweeper
+from messaging.relay import LostFence, Relay
+
+logger = logging.getLogger("messaging.listen")
+
+LINGER_SECONDS = (
+    0.05  # after a small batch, so that a steady trickle costs 20 transactions a second and not 1,000
+)
+BLOCK_MS = 1000
+SWEEP_SECONDS = 1.0
+STOP_SECONDS = 15.0  # for all threads to end the step they are in
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a listener says of itself: in its heartbeat, on its terminal and to the probes."""
+
+    owner: str
+    in_charge: bool
+    holder: str  # who is in charge
+    stored: int  # messages stored since the start
+    captured: int  # of them foreign
+    lag_seconds: float  # age of the oldest message not stored yet; 0 when all are stored
+    failures: dict[str, str]  # what is wrong now, by part
+    at: float  # seconds since 1970
+
+
+class Listener:
+    """Runs until :meth:`stop`. ``channels`` and ``lists`` are captured besides those of the settings."""
+
+    def __init__(self, *, channels: Sequence[str] = (), lists: Sequence[str] = ()) -> None:
+        self._channels = tuple(dict.fromkeys((*conf.CAPTURE_CHANNELS, *channels)))
+        self._lists = tuple(dict.fromkeys((*conf.CAPTURE_LISTS, *lists)))
+        self._client = connection.client(timeout=10.0)
+        self._lease = lease.Lease(self._client)
+        self._stopping = threading.Event()
+        self._loops: list[Loop] = []
+        self._relays: list[Relay] = []
+        self._captures: list[ChannelCapture | ListCapture] = []
+        self._was = ""
+        self._stored_before = self._captured_before = 0
+        self.in_charge = threading.Event()  # set while this listener relays
+
+    def stop(self) -> None:
+        """Ask it to drain and end; returns at once, from any thread or signal handler."""
+        self._stopping.set()
+
+    def run(self, *, on_tick: Callable[[Report], None] | None = None, tick_seconds: float = 1.0) -> None:
+        """Work until stopped. ``on_tick`` gets a report about every ``tick_seconds``."""
+        failure = None
+        next_tick = time.monotonic()
+        try:
+            while not self._stopping.is_set():
+                try:
+                    self._supervise()
+                    if failure is not None:
+                        logger.warning("listener goes on, it is over: %s", failure)
+                        failure = None
+                except RedisError as error:
+                    if failure is None:
+                        failure = what_failed(error)
+                        logger.warning("listener waits, %s: %s", failure, error)
+                    if not self._lease.is_ours:
+                        self._end_work()
+                if on_tick is not None and time.monotonic() >= next_tick:
+                    next_tick = time.monotonic() + tick_seconds
+                    on_tick(self.report())
+                self._stopping.wait(min(conf.LEASE_SECONDS / 3, tick_seconds))
+        finally:
+            self._end_work()
+            with suppress(RedisError):
+                self._lease.release()
+
+    def _supervise(self) -> None:
+        """Hold the lease, and let the threads run exactly while it is ours."""
+        ours = self._lease.hold()
+        if any(isinstance(loop.ended_by, LostFence) for loop in self._loops):
+            logger.warning("another listener took over; standing by")
+            self._end_work()
+            return
+        if ours and not self._loops:
+            self._begin_work()
+        elif not ours and self._loops:
+            self._end_work()
+        now = "in charge" if ours else f"standing by for {self._lease.holder}"
+        if now != self._was:
+            logger.info("listener %s is %s", self._lease.owner, now)
+            self._was = now
+        if ours:
+            lease.beat(self._client, msgspec.json.encode(self.report()))
+
+    def _begin_work(self) -> None:
+        self._relays = [Relay(self._client, partition) for partition in log.partitions()]
+        for relay in self._relays:
+            self._loops.append(_relay_loop(relay))
+        if self._channels:
+            # Its own time-out: a subscription is silent for as long as nobody publishes.
+            capture = ChannelCapture(connection.client(timeout=30.0), self._channels)
+            self._captures.append(capture)
+            self._loops.append(Loop("capture of channels", capture.step, recover=capture.reset))
+        for name in self._lists:
+            drain = ListCapture(self._client, name)
+            self._captures.append(drain)
+            self._loops.append(Loop(f"capture of list {name!r}", drain.step))
+        sweeper = Sweeper(self._client)
+
+        def sweep(stopping: threading.Event) -> None:
+            sweeper.sweep({relay.partition: relay.position for relay in self._relays})
+            stopping.wait(SWEEP_SECONDS)
+
+        self._loops.append(Loop("outbox", sweep))
+        for loop in self._loops:
+            loop.start()
+        self.in_charge.set()
+
+    def _end_work(self) -> None:
+        """Stop every thread after the step it is in."""
+        loops, self._loops = self._loops, []
+        for loop in loops:
+            loop.stop()
+        deadline = time.monotonic() + STOP_SECONDS
+        for loop in loops:
+            loop.join(max(0.0, deadline - time.monotonic()))
+            if loop.is_alive():
+                logger.error("%s did not end within %.0f s", loop.name, STOP_SECONDS)
+        self._stored_before += sum(relay.stored for relay in self._relays)
+        self._captured_before += sum(capture.captured for capture in self._captures)
+        self._relays, self._captures = [], []
+        self.in_charge.clear()
+
+    def report(self) -> Report:
+        """How things stand now; asks nobody."""
+        now = time.time()
+        behind = [relay for relay in self._relays if not relay.caught_up and relay.position > log.START]
+        return Report(
+            owner=self._lease.owner,
+            in_charge=self.in_charge.is_set(),
+            holder=self._lease.holder,
+            stored=self._stored_before + sum(relay.stored for relay in self._relays),
+            captured=self._captured_before + sum(capture.captured for capture in self._captures),
+            lag_seconds=max((round(now - relay.position.ms / 1000, 3) for relay in behind), default=0.0),
+            failures={loop.name: loop.failure for loop in self._loops if loop.failure is not None},
+            at=now,
+        )
+
+
+def _relay_loop(relay: Relay) -> Loop:
+    taken_over = False
+
+    def step(stopping: threading.Event) -> None:
+        nonlocal taken_over
+        if not taken_over:
+            relay.take_over()
+            taken_over = True
+        stored = relay.step(block_ms=BLOCK_MS)
+        if stored and relay.caught_up:
+            stopping.wait(LINGER_SECONDS)
+
+    def recover() -> None:
+        if taken_over:
+            relay.reload()
+
+    return Loop(f"relay of partition {relay.partition}", step, recover=recover, fatal=(LostFence,))
+
+
+def report_of(raw: bytes | None) -> Report | None:
+    """A heartbeat -> the report in it."""
+    with suppress(msgspec.MsgspecError):
+        return None if raw is None else msgspec.json.decode(raw, type=Report)
+    return None

@@ -1,0 +1,18 @@
+-- Move items from the right end of a foreign list to the log. An item leaves the list only as it enters the log.
+-- KEYS: 1 list (LIST), 2 log (STREAM), 3 epoch (STRING)
+-- ARGV: 1 most entries the log may hold, 2 epoch for a stream that is born now,
+--       then for each item, the rightmost first: its bytes as they were read, its event's JSON
+-- returns how many were moved: it stops at an item that somebody else has taken meanwhile, or when the log is full
+local list, log, epoch_key = KEYS[1], KEYS[2], KEYS[3]
+local room = tonumber(ARGV[1]) - redis.call('XLEN', log)
+if redis.call('EXISTS', log) == 0 or redis.call('EXISTS', epoch_key) == 0 then
+  redis.call('SET', epoch_key, ARGV[2])
+end
+local moved = 0
+for i = 3, #ARGV, 2 do
+  if moved >= room or redis.call('LINDEX', list, -1) ~= ARGV[i] then break end
+  redis.call('RPOP', list)
+  redis.call('XADD', log, '*', 'e', ARGV[i + 1])
+  moved = moved + 1
+end
+return moved

@@ -1,0 +1,211 @@
+"""Rows: what is stored of the log, what waits to be sent, where the relay stands, what could not be read."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from messaging.event import JSON, MAX_ATTRIBUTE, Event, parse_json
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def pending(self) -> MessageQuerySet:
+        """Outbox rows: committed, but not yet confirmed by the relay."""
+        return self.filter(log_ms=None)
+
+    def stored(self) -> MessageQuerySet:
+        """Rows that the relay has stored or confirmed."""
+        return self.exclude(log_ms=None)
+
+    def in_log_order(self) -> MessageQuerySet:
+        return self.order_by("log_ms", "log_seq", "partition")
+
+
+class Message(models.Model):
+    """One event. Without a position it is an outbox row that waits for its confirmation by the relay."""
+
+    event_id = models.CharField(_("event id"), max_length=MAX_ATTRIBUTE, editable=False)
+    source = models.CharField(_("source"), max_length=MAX_ATTRIBUTE, editable=False)
+    channel = models.CharField(_("channel"), max_length=MAX_ATTRIBUTE)
+    type = models.CharField(_("type"), max_length=MAX_ATTRIBUTE, blank=True)
+    key = models.CharField(_("key"), max_length=MAX_ATTRIBUTE, blank=True)
+    time = models.DateTimeField(_("time"), help_text=_("When the publisher says it happened."))
+    payload = models.TextField(_("payload"), help_text=_("JSON text as it arrived; base64 when binary."))
+    content_type = models.CharField(_("content type"), max_length=MAX_ATTRIBUTE, default=JSON)
+    binary = models.BooleanField(_("binary"), default=False)
+    attributes = models.TextField(
+        _("attributes"),
+        blank=True,
+        help_text=_("The event's remaining CloudEvents attributes, a JSON object."),
+    )
+
+    # Where it stands in the log; all null while it is pending.
+    epoch = models.CharField(_("epoch"), max_length=16, null=True, editable=False)  # noqa: DJ001 (null = pending)
+    partition = models.PositiveSmallIntegerField(_("partition"), null=True, editable=False)
+    log_ms = models.BigIntegerField(_("logged (ms)"), null=True, editable=False)
+    log_seq = models.BigIntegerField(_("sequence"), null=True, editable=False)
+    stored_at = models.DateTimeField(_("stored at"), null=True, editable=False)
+
+    # The outbox's own account of a pending row.
+    queued_at = models.DateTimeField(_("queued at"), null=True, editable=False)
+    sends = models.PositiveSmallIntegerField(_("times sent"), default=0, editable=False)
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        constraints = (
+            models.UniqueConstraint(fields=["event_id", "source"], name="messaging_message_event"),
+        )
+        indexes = (
+            models.Index(fields=["log_ms", "log_seq"], name="messaging_message_log"),
+            models.Index(fields=["channel", "log_ms"], name="messaging_message_channel"),
+            models.Index(
+                fields=["queued_at"], condition=models.Q(log_ms=None), name="messaging_message_pending"
+            ),
+        )
+        permissions = (("publish_message", _("Can publish messages")),)
+        default_permissions = ("view", "delete")
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.event_id}"
+
+    @property
+    def is_pending(self) -> bool:
+        return self.log_ms is None
+
+    @property
+    def location(self) -> str | None:
+        """``<partition>.<ms>-<seq>``, ``None`` while pending."""
+        return None if self.log_ms is None else f"{self.partition}.{self.log_ms}-{self.log_seq}"
+
+    @property
+    def logged_at(self) -> datetime | None:
+        """When Redis took it, by its clock."""
+        return None if self.log_ms is None else datetime.fromtimestamp(self.log_ms / 1000, UTC)
+
+    @property
+    def payload_bytes(self) -> bytes:
+        """The payload as it was published."""
+        return b64decode(self.payload) if self.binary else self.payload.encode()
+
+    @property
+    def data(self) -> Any:
+        """The payload as Python values; raises ``ValueError`` for JSON that Python cannot hold."""
+        return self.payload_bytes if self.binary else parse_json(self.payload)
+
+    def as_event(self) -> Event:
+        """The row as the event that was published."""
+        known = msgspec.json.decode(self.attributes, type=dict[str, str]) if self.attributes else {}
+        return Event(
+            id=self.event_id,
+            source=self.source,
+            type=self.type,
+            channel=self.channel,
+            time=self.time,
+            payload=self.payload_bytes,
+            content_type=self.content_type,
+            binary=self.binary,
+            key=self.key,
+            correlation_id=known.pop("correlationid", ""),
+            causation_id=known.pop("causationid", ""),
+            traceparent=known.pop("traceparent", ""),
+            headers=known,
+            location=self.location,
+        )
+
+
+class Channel(models.Model):
+    """A channel that has been seen: suggestions and filters read this small table, never all messages."""
+
+    name = models.CharField(_("name"), max_length=MAX_ATTRIBUTE, unique=True)
+    first_seen = models.DateTimeField(_("first seen"))
+
+    class Meta:
+        verbose_name = _("channel")
+        verbose_name_plural = _("channels")
+        ordering = ("name",)
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Cursor(models.Model):
+    """Where a reader stands in a partition of the log; moved only by compare-and-set, together with what it stored."""
+
+    reader = models.CharField(_("reader"), max_length=50)
+    partition = models.PositiveSmallIntegerField(_("partition"))
+    epoch = models.CharField(_("epoch"), max_length=16, blank=True)
+    fence = models.BigIntegerField(_("fence"), default=0, help_text=_("Grows each time a reader takes over."))
+    log_ms = models.BigIntegerField(_("position (ms)"), default=0)
+    log_seq = models.BigIntegerField(_("position (sequence)"), default=0)
+    moved_at = models.DateTimeField(_("moved at"), null=True)
+
+    class Meta:
+        verbose_name = _("cursor")
+        verbose_name_plural = _("cursors")
+        constraints = (
+            models.UniqueConstraint(fields=["reader", "partition"], name="messaging_cursor_reader"),
+        )
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.reader}/{self.partition} at {self.log_ms}-{self.log_seq}"
+
+
+class Quarantine(models.Model):
+    """An entry of the log that is not an event, or that the database refused: its bytes and the reason."""
+
+    partition = models.PositiveSmallIntegerField(_("partition"))
+    epoch = models.CharField(_("epoch"), max_length=16)
+    log_ms = models.BigIntegerField(_("logged (ms)"))
+    log_seq = models.BigIntegerField(_("sequence"))
+    reason = models.TextField(_("reason"))
+    body = models.BinaryField(_("body"))
+    quarantined_at = models.DateTimeField(_("quarantined at"))
+
+    class Meta:
+        verbose_name = _("quarantined entry")
+        verbose_name_plural = _("quarantine")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["epoch", "partition", "log_ms", "log_seq"], name="messaging_quarantine_entry"
+            ),
+        )
+        default_permissions = ("view", "delete")
+
+    def __str__(self) -> str:
+        return f"{self.location}: {self.reason}"
+
+    @property
+    def location(self) -> str:
+        return f"{self.partition}.{self.log_ms}-{self.log_seq}"
+
+
+class Gap(models.Model):
+    """A span of the log that may have been lost before it was stored. A loss is never silent."""
+
+    partition = models.PositiveSmallIntegerField(_("partition"))
+    reason = models.CharField(_("reason"), max_length=50)
+    from_epoch = models.CharField(_("from epoch"), max_length=16, blank=True)
+    from_position = models.CharField(_("from position"), max_length=41)
+    to_epoch = models.CharField(_("to epoch"), max_length=16, blank=True)
+    to_position = models.CharField(_("to position"), max_length=41, blank=True)
+    missed = models.BigIntegerField(_("messages missed"), null=True, help_text=_("Empty: not known."))
+    noticed_at = models.DateTimeField(_("noticed at"))
+
+    class Meta:
+        verbose_name = _("gap")
+        verbose_name_plural = _("gaps")
+        ordering = ("-noticed_at",)
+        default_permissions = ("view", "delete")
+
+    def __str__(self) -> str:
+        return f"partition {self.partition} from {self.from_position}: {self.reason}"

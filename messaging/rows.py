@@ -1,0 +1,49 @@
+"""An event -> the columns of its row. The relay writes them by hand-made SQL, the outbox through the ORM."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from messaging.event import Event
+from messaging.models import Message
+
+
+def attributes_of(event: Event) -> str:
+    """The CloudEvents attributes that have no column of their own, as a JSON object; "" for none."""
+    if not (event.headers or event.traceparent or event.correlation_id or event.causation_id):
+        return ""
+    rest: dict[str, Any] = dict(event.headers)
+    for name, value in (
+        ("traceparent", event.traceparent),
+        ("correlationid", event.correlation_id),
+        ("causationid", event.causation_id),
+    ):
+        if value:
+            rest[name] = value
+    return msgspec.json.encode(rest).decode()
+
+
+def payload_text(event: Event) -> str:
+    """The payload as it stands in its column."""
+    return b64encode(event.payload).decode() if event.binary else event.payload.decode()
+
+
+def pending_row(event: Event, now: datetime) -> Message:
+    """An event that is not in the log yet -> an outbox row."""
+    return Message(
+        event_id=event.id,
+        source=event.source,
+        channel=event.channel,
+        type=event.type,
+        key=event.key,
+        time=event.time,
+        payload=payload_text(event),
+        content_type=event.content_type,
+        binary=event.binary,
+        attributes=attributes_of(event),
+        queued_at=now,
+    )

@@ -1,0 +1,103 @@
+"""A script's name -> its text, its digest, and typed functions that call it. One script a file in ``lua/``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any
+
+import redis
+from redis.exceptions import NoScriptError
+
+from messaging import keys
+from messaging.conf import conf
+
+
+class Script:
+    """One Lua script: called by its digest, sent whole only when the server does not know it yet."""
+
+    def __init__(self, name: str) -> None:
+        self.text = files("messaging").joinpath(f"lua/{name}.lua").read_bytes()
+        self.sha = sha1(self.text).hexdigest().encode()  # what EVALSHA asks for, no security in it
+
+    def run(self, client: redis.Redis, names: Sequence[str], *args: bytes | str | int | float) -> Any:
+        """Call it; raises what redis-py raises."""
+        try:
+            return client.execute_command("EVALSHA", self.sha, len(names), *names, *args)
+        except NoScriptError:
+            return client.execute_command("EVAL", self.text, len(names), *names, *args)
+
+    def packed(self, names: Sequence[str], *, arguments: int, whole: bool) -> bytes:
+        """The start of the call in the Redis protocol, up to its ARGV: ``arguments`` of them have to follow."""
+        head = (b"EVAL", self.text) if whole else (b"EVALSHA", self.sha)
+        items = (*head, str(len(names)).encode(), *(name.encode() for name in names))
+        return b"*%d\r\n" % (len(items) + arguments) + bulk(*items)
+
+
+def bulk(*items: bytes) -> bytes:
+    """Items -> bulk strings of the Redis protocol (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
+    return b"".join([b"$%d\r\n%b\r\n" % (len(item), item) for item in items])
+
+
+append_script = Script("append")
+_record = Script("record")
+_move = Script("move")
+_trim = Script("trim")
+_lease = Script("lease")
+_release = Script("release")
+
+
+def newborn() -> str:
+    """An epoch for a stream that is born by the next call: 16 random hexadecimal digits."""
+    return os.urandom(8).hex()
+
+
+@lru_cache(maxsize=64)
+def _append_start(log: str, epoch: str, most: int, partition: int, events: int, whole: bool) -> bytes:
+    start = append_script.packed((log, epoch), arguments=3 + 2 * events, whole=whole)
+    return start + bulk(str(most).encode())
+
+
+def pack_append(partition: int, events: Sequence[tuple[bytes, bytes]], *, whole: bool = False) -> bytes:
+    """(Pub/Sub channel, event) pairs of one partition -> the append call, ready for the socket.
+
+    Packed by hand, since redis-py's way through its client costs more than everything else publish() does.
+    """
+    start = _append_start(
+        keys.log(partition), keys.epoch(partition), conf.MAX_LOG_ENTRIES, partition, len(events), whole
+    )
+    parts = [start, b"$16\r\n%b\r\n" % newborn().encode(), bulk(str(partition).encode())]
+    for channel, body in events:
+        parts.append(b"$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(channel), channel, len(body), body))
+    return b"".join(parts)
+
+
+def record(client: redis.Redis, partition: int, bodies: Sequence[bytes]) -> int:
+    """Append without publishing; how many found room."""
+    names = (keys.log(partition), keys.epoch(partition))
+    return int(_record.run(client, names, conf.MAX_LOG_ENTRIES, newborn(), *bodies))
+
+
+def move(client: redis.Redis, name: bytes, partition: int, items: Iterable[tuple[bytes, bytes]]) -> int:
+    """(bytes at the right end, event) pairs -> how many were moved from the list to the log."""
+    flat = [part for item in items for part in item]
+    names = (name.decode("utf-8", "surrogateescape"), keys.log(partition), keys.epoch(partition))
+    return int(_move.run(client, names, conf.MAX_LOG_ENTRIES, newborn(), *flat))
+
+
+def trim(client: redis.Redis, partition: int, *, keep: int, position: str) -> int:
+    """Drop stored entries beyond the newest ``keep``; how many were dropped."""
+    return int(_trim.run(client, (keys.log(partition),), keep, position))
+
+
+def take_lease(client: redis.Redis, owner: str, *, seconds: float) -> str:
+    """Take or renew the listener's lease; who is in charge now."""
+    return bytes(_lease.run(client, (keys.lease(),), owner, int(seconds * 1000))).decode()
+
+
+def release_lease(client: redis.Redis, owner: str) -> bool:
+    """Give the lease back; was it ours?"""
+    return bool(_release.run(client, (keys.lease(),), owner))

@@ -1,0 +1,263 @@
+"""Parts of a site (server, web, listener) -> run together, restarted when they end, drained at a signal.
+
+One thread and one loop: it passes on what the children say, sees who has ended, and hears the signals. The first INT,
+TERM or HUP drains, the second ends everything at once.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import selectors
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import IO, Protocol, Self
+
+from messaging import tether
+
+DRAINED, FAILED, DRAIN_TIMED_OUT, ENDED_AT_ONCE = 0, 1, 5, 130
+
+RESTARTS = 5  # of one part within RESTART_WINDOW seconds; one more ends everything
+RESTART_WINDOW = 60.0
+RESTART_PAUSE = 0.5  # seconds before the first restart, doubled for each further one
+
+# `timeout` and some terminals send one Ctrl-C twice, to the process and to its group: that is one signal.
+SAME_SIGNAL = 0.3
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Part(Protocol):
+    """Something that runs in a process of its own. ``start`` raises OSError or an error of its own."""
+
+    name: str
+
+    def start(self) -> None: ...
+    def alive(self) -> bool: ...
+    def signal(self, number: int, /) -> None: ...
+    def ended(self) -> str: ...
+    def last_words(self) -> str: ...
+
+
+class Child:
+    """A command line as a part: a process in a session of its own, so that Ctrl-C reaches the supervisor only."""
+
+    def __init__(self, name: str, arguments: Sequence[str], *, pass_fds: Sequence[int] = ()) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.pass_fds = pass_fds
+        self.process: subprocess.Popen[bytes] | None = None
+        self.said: deque[str] = deque(maxlen=20)
+        self._unfinished = b""
+
+    def start(self) -> None:
+        """Starts it; what it says on both outputs goes to ``output``."""
+        self.process = subprocess.Popen(
+            tether.command(*self.arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=self.pass_fds,
+        )
+        self._unfinished = b""
+        os.set_blocking(self.output.fileno(), False)
+
+    @property
+    def output(self) -> IO[bytes]:
+        """Its end of the pipe that the started process speaks into."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    def unread(self) -> bool:
+        """Whether there is something to read, the end included."""
+        return bool(select.select([self.output], [], [], 0)[0])
+
+    def lines(self) -> list[str] | None:
+        """The whole lines that it has said since the last call; None once it has closed its output."""
+        try:
+            chunk = os.read(self.output.fileno(), 65536)
+        except BlockingIOError:
+            return []
+        *whole, self._unfinished = (self._unfinished + chunk).split(b"\n")
+        if not chunk:
+            if not self._unfinished:
+                return None
+            whole, self._unfinished = [self._unfinished], b""
+        lines = [line.decode(errors="replace").rstrip("\r") for line in whole]
+        self.said.extend(lines)
+        return lines
+
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def signal(self, number: int, /) -> None:
+        if self.process:
+            self.process.send_signal(number)
+
+    def ended(self) -> str:
+        return tether.ending(self.process.returncode if self.process else None)
+
+    def last_words(self) -> str:
+        return "\n".join(self.said)
+
+
+@dataclass(slots=True)
+class _Watched:
+    part: Part
+    ends: deque[float] = field(default_factory=deque)  # when it ended by itself, lately
+    restart_at: float | None = None
+
+
+class Supervisor:
+    """Runs parts until a signal or until one of them cannot be kept alive.
+
+    A context manager: inside it, signals are counted instead of raised. ``say`` gets each line meant for people with
+    the name of the part that said it ("" for the supervisor). What was started first is stopped last.
+    """
+
+    def __init__(self, say: Callable[[str, str], None], *, drain_seconds: float) -> None:
+        self.say = say
+        self.drain_seconds = drain_seconds
+        self.stopping = False
+        self._at_once = False
+        self._in_loop = False
+        self._last_signal = -SAME_SIGNAL
+        self._stages: list[list[_Watched]] = []
+        self._selector = selectors.DefaultSelector()
+
+    def __enter__(self) -> Self:
+        self._wakeup, writer = os.pipe()
+        os.set_blocking(writer, False)
+        self._selector.register(self._wakeup, selectors.EVENT_READ)
+        self._before = {number: signal.signal(number, self._on_signal) for number in STOPPING}
+        self._before[signal.SIGCHLD] = signal.signal(
+            signal.SIGCHLD, lambda number, frame: None
+        )  # wakes the loop
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        os.close(signal.set_wakeup_fd(-1))
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        os.close(self._wakeup)
+        self._selector.close()
+
+    def start(self, *parts: Part) -> None:
+        """Starts parts; the ones of one call are later stopped together."""
+        self._stages.append([])
+        for part in parts:
+            self._stages[-1].append(_Watched(part))
+            self._start(part)
+
+    def run(self, tick: Callable[[], None], *, every: float = 0.25) -> int:
+        """Runs until a signal, then drains; calls ``tick`` every ``every`` seconds or sooner. Returns an exit code."""
+        self._in_loop = True
+        while not self.stopping:
+            self._pass_on(every)
+            tick()
+            if lost := self._look_after(time.monotonic()):
+                self.say("", f"{lost.name} {lost.ended()} once more: giving up. It said last:")
+                for line in lost.last_words().splitlines():
+                    self.say(lost.name, line)
+                self.stop()
+                return FAILED
+        return self.stop()
+
+    def stop(self) -> int:
+        """Stops all parts, the newest first: TERM, then KILL at the second signal or after ``drain_seconds``."""
+        self._in_loop = self.stopping = True
+        deadline = time.monotonic() + self.drain_seconds
+        code = DRAINED
+        for stage in reversed(self._stages):
+            parts = [watched.part for watched in stage]
+            for part in parts:
+                part.signal(signal.SIGTERM)
+            while any(part.alive() for part in parts):
+                if self._at_once or time.monotonic() > deadline:
+                    code = ENDED_AT_ONCE if self._at_once else DRAIN_TIMED_OUT
+                    self._kill(parts)
+                    break
+                self._pass_on(0.02)
+            for part in parts:
+                self._hang_up(part)
+        self._stages.clear()
+        return code
+
+    # -- inside
+
+    def _start(self, part: Part) -> None:
+        part.start()
+        if isinstance(part, Child):
+            self._selector.register(part.output, selectors.EVENT_READ, part)
+
+    def _pass_on(self, seconds: float) -> None:
+        """Says what the children said; waits up to ``seconds`` for something to happen."""
+        for key, _ in self._selector.select(seconds):
+            if key.data is None:
+                os.read(self._wakeup, 4096)  # a signal has come: its handler has run
+            elif not self._relay(key.data):
+                self._selector.unregister(key.fileobj)
+
+    def _relay(self, child: Child) -> bool:
+        lines = child.lines()
+        for line in lines or ():
+            self.say(child.name, line)
+        return lines is not None
+
+    def _hang_up(self, part: Part) -> None:
+        """Takes the rest of what an ended child said, and closes its pipe."""
+        if isinstance(part, Child):
+            while part.unread() and self._relay(part):
+                pass
+            if part.output in self._selector.get_map():
+                self._selector.unregister(part.output)
+            part.output.close()
+
+    def _look_after(self, now: float) -> Part | None:
+        """Restarts what has ended, after a pause; returns the part that does so too often."""
+        for watched in (each for stage in self._stages for each in stage):
+            if watched.restart_at is not None:
+                if now >= watched.restart_at:
+                    watched.restart_at = None
+                    self._start(watched.part)
+            elif not watched.part.alive():
+                self._hang_up(watched.part)
+                while watched.ends and watched.ends[0] < now - RESTART_WINDOW:
+                    watched.ends.popleft()
+                watched.ends.append(now)
+                count = len(watched.ends)
+                if count > RESTARTS:
+                    return watched.part
+                pause = RESTART_PAUSE * 2 ** (count - 1)
+                watched.restart_at = now + pause
+                self.say(
+                    "",
+                    f"{watched.part.name} {watched.part.ended()}; "
+                    f"starting it again in {pause:g} s ({count} of {RESTARTS})",
+                )
+        return None
+
+    def _kill(self, parts: Iterable[Part]) -> None:
+        for part in parts:
+            part.signal(signal.SIGKILL)
+        deadline = time.monotonic() + 5
+        while any(part.alive() for part in parts) and time.monotonic() < deadline:
+            self._pass_on(0.01)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if now - self._last_signal <= SAME_SIGNAL:
+            return
+        self._last_signal = now
+        self._at_once = self.stopping
+        self.stopping = True
+        if self._at_once and not self._in_loop:
+            raise KeyboardInterrupt  # out of whatever happens before the loop
