@@ -93,10 +93,11 @@ def redis_database(url: str, number: int) -> str:
     return urlunsplit(parts._replace(path=f"/{number}", query=urlencode(query)))
 
 
-EMBEDDED_SOCKET = VAR_DIR / "valkey.sock"  # where `manage.py up` starts a server of its own
 REDIS_URL = env.str("REDIS_URL", default="")
-EMBEDDED = not REDIS_URL
-if EMBEDDED:
+EMBEDDED_SOCKET = (
+    None if REDIS_URL else VAR_DIR / "valkey.sock"
+)  # where `manage.py up` starts a server of its own
+if EMBEDDED_SOCKET:
     REDIS_URL = f"unix://{quote(str(EMBEDDED_SOCKET))}?db=0"
 
 MESSAGING = {

@@ -1,21 +1,42 @@
 """Settings -> everything that the site needs, running in one terminal: what ``manage.py up`` does.
 
 Embedded Valkey unless the settings name another server, migrations, an admin on the first run, web server, listener.
-Whatever cannot work is found before anything runs, and said in a sentence: see :class:`CannotStart`.
+What cannot work is found before it is needed, and said in a sentence: see :class:`CannotStart`.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
+import secrets
+import socket
+import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from messaging.embedded import EmbeddedServerError
-from messaging.supervisor import ENDED_AT_ONCE, Supervisor
+import redis
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db.migrations.executor import MigrationExecutor
 
-REDIS_SECONDS = 2.0  # for a server named by the settings to answer
-PATIENCE = 10.0  # seconds after which a site that is not ready says why, and again
+from messaging import connection
+from messaging.conf import conf
+from messaging.embedded import EmbeddedServer, EmbeddedServerError
+from messaging.errors import MessagingError
+from messaging.readiness import Readiness
+from messaging.supervisor import Child, Supervisor
+
+REDIS_SECONDS = 2.0  # for a server that the settings name to answer
+
+ADMIN = "admin"
 
 
 class CannotStart(Exception):
@@ -24,55 +45,194 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. ``directory`` holds everything that is kept; ``embedded`` is the socket of a server of our own."""
+    """What to run and where. ``embedded`` is the socket of a server of our own, None to use the one of the settings;
+    ``directory`` holds what is kept, ``project`` is the folder that the site's packages are imported from."""
 
     host: str
     port: int
     directory: Path
+    project: Path
     embedded: Path | None
     drain_seconds: float
-    manage: Path  # manage.py
 
 
-def run(plan: Plan, *, say: Callable[[str, str], None], show: Callable[[str], None]) -> int:
-    """Runs the site until a signal. ``say`` gets (part, line) as it happens, ``show`` the banner when it is ready.
+@dataclass(frozen=True, slots=True)
+class Up:
+    """A site that is ready. ``password`` is that of a new user ``admin``, else empty."""
+
+    url: str
+    password: str
+    seconds: float
+
+
+def run(plan: Plan, *, say: Callable[[str, str], None], ready: Callable[[Up], None]) -> int:
+    """Runs the site until a signal. ``say`` gets (part, line) as things happen, ``ready`` is called once.
 
     Returns 0 drained, 1 a part could not be kept alive, 5 the drain timed out, 130 ended at once.
     Raises CannotStart, with nothing left running.
     """
     began = time.monotonic()
     with (
-        listen_on(plan.host, plan.port) as listening,
+        closing(listen_on(plan.host, plan.port)) as listening,
+        closing(only_one(plan.directory)),
         Supervisor(say, drain_seconds=plan.drain_seconds) as supervisor,
     ):
-        plan.directory.mkdir(parents=True, exist_ok=True)
-        lock = only_one(plan.directory / "up.lock")
         try:
             server = start_redis(plan, supervisor)
-            applied = migrate()
+            if applied := migrate():
+                say("", f"database: {applied} migrations applied")
             if server:
                 server.wait_ready()
-            if applied:
-                say("", f"database: {applied} migrations applied")
-            if supervisor.stopping:
-                return supervisor.stop()
-            supervisor.start(*children(plan, listening))
-            ready = Readiness(plan.host, listening.getsockname()[1])
-            ready.start()
+            address = listening.getsockname()[:2]
+            readiness = Readiness(reachable(*address), host=allowed_host())
 
             def tick() -> None:
-                if ready.news():
-                    login = first_admin()
-                    show(banner(plan, ready.url, login=login, seconds=time.monotonic() - began))
-                elif waiting_for := ready.overdue():
-                    say("", f"not ready yet: {waiting_for}")
+                if readiness.news():
+                    ready(Up(f"http://{authority(*address)}/", first_admin(), time.monotonic() - began))
+                elif reasons := readiness.overdue():
+                    say("", f"not ready yet: {reasons}")
 
-            return supervisor.run(tick, every=0.1)
+            if not supervisor.stopping:
+                supervisor.start(*children(plan, listening))
+                readiness.start()
+            code = supervisor.run(tick, every=0.1)
+            readiness.stop()
+            return code
         except EmbeddedServerError as error:
             raise CannotStart(str(error)) from error
         except KeyboardInterrupt:
-            supervisor.stop()
-            return ENDED_AT_ONCE
+            return supervisor.stop()
         finally:
             supervisor.stop()
-            lock.close()
+
+
+# -- what must be there
+
+
+def listen_on(host: str, port: int) -> socket.socket:
+    """The site's socket, opened first: a taken port is found before anything runs."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise CannotStart(
+                f"port {port} on {host} is taken: choose another one, as in PORT={port + 1}"
+            ) from error
+        raise CannotStart(f"cannot listen on port {port} of {host}: {error.strerror or error}") from error
+
+
+def only_one(directory: Path) -> IO[str]:
+    """A lock, held as long as the file is open: two of these in one directory would stop each other's server."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = (directory / "up.lock").open("a+")
+    except OSError as error:
+        raise CannotStart(f"{directory} must be a folder that can be written ({error.strerror})") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read().strip()
+        file.close()
+        raise CannotStart(f"the site already runs on {directory} (process {holder}): end it first") from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
+
+
+def start_redis(plan: Plan, supervisor: Supervisor) -> EmbeddedServer | None:
+    """The embedded server, started, or None when the one of the settings answers."""
+    if plan.embedded is None:
+        check_redis()
+        return None
+    server = EmbeddedServer(plan.directory / "valkey", socket=plan.embedded)
+    try:
+        supervisor.start(server)
+    except OSError as error:
+        raise CannotStart(f"the embedded server cannot run in {plan.directory}: {error}") from error
+    return server
+
+
+def check_redis() -> None:
+    """Returns when the server of the settings answers PING; raises CannotStart after two seconds at the latest."""
+    failure = [f"no answer within {REDIS_SECONDS:g} s"]
+
+    def ping() -> None:
+        try:
+            connection.client(timeout=REDIS_SECONDS).ping()
+            failure.clear()
+        except (redis.RedisError, MessagingError, OSError, ValueError) as error:
+            failure[:] = [str(error)]
+
+    # A thread, since no time-out reaches into the resolver of host names.
+    thread = threading.Thread(target=ping, daemon=True)
+    thread.start()
+    thread.join(REDIS_SECONDS)
+    for reason in failure:
+        raise CannotStart(
+            f"Redis at {connection.where()} is not usable: {reason}. Start it or correct REDIS_URL; "
+            "without REDIS_URL, a server is brought along"
+        )
+
+
+def migrate() -> int:
+    """Applies what is not applied yet; returns how many migrations that were."""
+    try:
+        applied = 0
+        for alias in {DEFAULT_DB_ALIAS, conf.DATABASE}:
+            executor = MigrationExecutor(connections[alias])
+            if missing := len(executor.migration_plan(executor.loader.graph.leaf_nodes())):
+                call_command("migrate", database=alias, interactive=False, verbosity=0)
+                applied += missing
+    except Error as error:
+        raise CannotStart(f"the database is not usable: {str(error).strip()}") from error
+    finally:
+        connections.close_all()
+    return applied
+
+
+def first_admin() -> str:
+    """Makes the user ``admin`` when there is no user at all, and returns its random password; else returns ""."""
+    users = get_user_model()._default_manager
+    try:
+        if users.exists() or not hasattr(users, "create_superuser"):
+            return ""
+        password = secrets.token_urlsafe(12)
+        users.create_superuser(ADMIN, password=password)
+    finally:
+        connections.close_all()
+    return password
+
+
+# -- what runs
+
+
+def children(plan: Plan, listening: socket.socket) -> list[Child]:
+    """The site's own processes."""
+    descriptor = listening.fileno()
+    web = [sys.executable, "-m", "messaging.webserver", str(descriptor), str(plan.drain_seconds / 2)]
+    made = [Child("web", web, cwd=plan.project, pass_fds=[descriptor])]
+    if not conf.LISTEN_IN_WEB:
+        made.append(Child("listen", [sys.executable, "-m", "django", "listen"], cwd=plan.project))
+    return made
+
+
+def reachable(host: str, port: int) -> tuple[str, int]:
+    """Where this machine reaches a socket that may be bound to all interfaces."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104 - compared, not bound
+
+
+def authority(host: str, port: int) -> str:
+    """The part of a URL between the slashes."""
+    host, port = reachable(host, port)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def allowed_host() -> str:
+    """A Host header that the site accepts."""
+    named = [host.lstrip(".") for host in settings.ALLOWED_HOSTS if host != "*"]
+    return named[0] if named else "localhost"

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import IO, Protocol, Self
 
@@ -47,9 +48,12 @@ class Part(Protocol):
 class Child:
     """A command line as a part: a process in a session of its own, so that Ctrl-C reaches the supervisor only."""
 
-    def __init__(self, name: str, arguments: Sequence[str], *, pass_fds: Sequence[int] = ()) -> None:
+    def __init__(
+        self, name: str, arguments: Sequence[str], *, cwd: Path, pass_fds: Sequence[int] = ()
+    ) -> None:
         self.name = name
         self.arguments = arguments
+        self.cwd = cwd
         self.pass_fds = pass_fds
         self.process: subprocess.Popen[bytes] | None = None
         self.said: deque[str] = deque(maxlen=20)
@@ -62,6 +66,8 @@ class Child:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            cwd=self.cwd,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
             start_new_session=True,
             pass_fds=self.pass_fds,
         )
@@ -71,8 +77,8 @@ class Child:
     @property
     def output(self) -> IO[bytes]:
         """Its end of the pipe that the started process speaks into."""
-        assert self.process is not None
-        assert self.process.stdout is not None
+        if self.process is None or self.process.stdout is None:
+            raise RuntimeError(f"{self.name} was never started")
         return self.process.stdout
 
     def unread(self) -> bool:
