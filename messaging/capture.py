@@ -133,7 +133,9 @@ class ChannelCapture:
             return False
         if epoch not in self._epochs and time.monotonic() - self._epochs_read > 0.2:
             self._epochs_read = time.monotonic()
-            found = self._client.mget([keys.epoch(partition) for partition in range(conf.PARTITIONS)])
+            found = self._client.execute_command(
+                "MGET", *(keys.epoch(each) for each in range(conf.PARTITIONS))
+            )
             self._epochs |= {each.decode() for each in found if each}
         return epoch in self._epochs
 
@@ -179,7 +181,7 @@ class ListCapture:
         if self._client.execute_command("BLMOVE", self.name, self.name, "RIGHT", "RIGHT", 1) is None:
             return
         while not stopping.is_set():
-            items = self._client.lrange(self.name, -BATCH, -1)
+            items: list[bytes] = self._client.execute_command("LRANGE", self.name, -BATCH, -1)
             if not items:
                 return
             pairs = [(item, self._envelope(item)) for item in reversed(items)]

@@ -11,7 +11,7 @@ import math
 import re
 import sys
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -83,7 +83,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def data(self) -> Any:
-        """The payload as Python values (``bytes`` when binary). Raises ``ValueError`` for JSON that Python cannot hold."""
+        """The payload as Python values, ``bytes`` when binary; ``ValueError`` for JSON that Python cannot hold."""
         return self.payload if self.binary else parse_json(self.payload)
 
 
@@ -149,6 +149,7 @@ _quoted = lru_cache(maxsize=1024)(check_attribute)
 
 def _unknown_to_msgspec(value: Any) -> Any:
     """What msgspec does not know, Django's encoder may: lazy strings and its own types; subclasses by their base."""
+    base: Any
     for base in (str, int, float, dict, list, tuple):
         if isinstance(value, base):
             return base(value)
@@ -196,7 +197,9 @@ def _not_finite(data: Any) -> float | None:
 
 def _fields_of(value: Any) -> list[Any]:
     """The values of a dataclass or struct."""
-    names = getattr(value, "__dataclass_fields__", None) or getattr(value, "__struct_fields__", ())
+    names: Iterable[str] = getattr(value, "__dataclass_fields__", None) or getattr(
+        value, "__struct_fields__", ()
+    )
     return [getattr(value, name) for name in names]
 
 
@@ -255,7 +258,8 @@ def check_headers(headers: Mapping[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name) or name in _KNOWN:
             raise InvalidAttribute(
-                f"a header's name has 1 to 20 lower-case letters and digits and is not one of the event's own: {shown(name)}"
+                "a header's name has 1 to 20 lower-case letters and digits and is not an attribute of the event: "
+                f"{shown(name)}"
             )
         check_attribute(f"header {name!r}", value, limit=MAX_HEADER)
     return dict(headers)

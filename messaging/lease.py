@@ -52,5 +52,5 @@ def beat(client: redis.Redis, report: bytes) -> None:
 
 def last_beat(client: redis.Redis) -> bytes | None:
     """The report of the listener in charge; ``None`` if none has been alive within ``LEASE_SECONDS``."""
-    found: bytes | None = client.get(keys.heartbeat())
+    found: bytes | None = client.execute_command("GET", keys.heartbeat())
     return found

@@ -173,14 +173,17 @@ def between(
     client: redis.Redis, partition: int, first: Position, last: Position | None, *, count: int
 ) -> list[Entry]:
     """Up to ``count`` entries from ``first`` to ``last`` (both included), oldest first."""
-    reply = client.xrange(keys.log(partition), str(first), "+" if last is None else str(last), count=count)
+    reply = client.execute_command(
+        "XRANGE", keys.log(partition), str(first), "+" if last is None else str(last), "COUNT", count
+    )
     return entries_of(partition, reply)
 
 
 def newest(client: redis.Redis, partition: int, *, count: int, before: Position | None = None) -> list[Entry]:
     """Up to ``count`` entries, newest first, from just before a position or from the end."""
     last = "+" if before is None else f"({before}"
-    return entries_of(partition, client.xrevrange(keys.log(partition), last, "-", count=count))
+    reply = client.execute_command("XREVRANGE", keys.log(partition), last, "-", "COUNT", count)
+    return entries_of(partition, reply)
 
 
 def bounds(client: redis.Redis, partition: int) -> Bounds:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -16,14 +15,12 @@ def attributes_of(event: Event) -> str:
     """The CloudEvents attributes that have no column of their own, as a JSON object; "" for none."""
     if not (event.headers or event.traceparent or event.correlation_id or event.causation_id):
         return ""
-    rest: dict[str, Any] = dict(event.headers)
-    for name, value in (
-        ("traceparent", event.traceparent),
-        ("correlationid", event.correlation_id),
-        ("causationid", event.causation_id),
-    ):
-        if value:
-            rest[name] = value
+    tracing = {
+        "traceparent": event.traceparent,
+        "correlationid": event.correlation_id,
+        "causationid": event.causation_id,
+    }
+    rest = {**event.headers, **{name: value for name, value in tracing.items() if value}}
     return msgspec.json.encode(rest).decode()
 
 

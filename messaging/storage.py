@@ -78,7 +78,7 @@ def _sqlite_time(time: datetime) -> str:
 
 def note_channels(cursor: CursorWrapper, names: Iterable[str], seen_at: datetime) -> None:
     """Names that this process has not seen before -> rows of the table of channels."""
-    seen: object = seen_at if cursor.db.vendor == "postgresql" else _sqlite_time(seen_at)
+    seen: Any = seen_at if cursor.db.vendor == "postgresql" else _sqlite_time(seen_at)
     cursor.executemany(
         f"INSERT INTO {Channel._meta.db_table} (name, first_seen) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING",
         [(name, seen) for name in names],

@@ -16,7 +16,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import redis.asyncio as aioredis
-from redis.connection import Connection
+from redis.connection import ConnectionPool
 from redis.exceptions import (
     ClusterDownError,
     MasterDownError,
@@ -35,7 +35,9 @@ _PASSING = ("BUSY", "NOREPLICAS", "MISCONF")  # error replies of a server that w
 
 breaker = Breaker()
 
-_idle: deque[tuple[Any, Connection, Any]] = deque(maxlen=200)
+_Held = tuple[ConnectionPool, Any, Any]  # whose it is, the connection, and the poll object that watches it
+
+_idle: deque[_Held] = deque(maxlen=200)
 _async_idle: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[aioredis.Redis, deque[Any]]] = (
     WeakKeyDictionary()
 )
@@ -53,7 +55,7 @@ def call(packed: bytes) -> Any:
     held = None
     try:
         held = _checkout(budget)
-        pool, conn, _ = held
+        conn = held[1]
         conn.send_packed_command((packed,), check_health=False)
         sent = True
         left = deadline - time.monotonic()
@@ -78,7 +80,7 @@ def call(packed: bytes) -> Any:
     return reply
 
 
-def _checkout(budget: float) -> tuple[Any, Connection, Any]:
+def _checkout(budget: float) -> _Held:
     """An idle connection that is still whole, or a new one."""
     pool = connection.pool(timeout=budget)
     while True:
@@ -92,7 +94,7 @@ def _checkout(budget: float) -> tuple[Any, Connection, Any]:
             return held
         if held[1].pid == os.getpid():
             held[1].disconnect()
-    conn = pool.make_connection()
+    conn: Any = pool.make_connection()
     conn.connect()
     poller = select.poll()
     poller.register(conn._sock, select.POLLIN)

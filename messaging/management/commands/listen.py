@@ -87,4 +87,5 @@ class Progress:
         if self._last is not None and report.at > self._last.at:
             rate = (report.stored - self._last.stored) / (report.at - self._last.at)
         state = "; ".join(sorted(set(report.failures.values()))) or "ok"
-        return f"{report.stored:,} stored ({rate:,.0f}/s), {report.captured:,} captured, lag {report.lag_seconds:.1f} s, {state}"
+        stored = f"{report.stored:,} stored ({rate:,.0f}/s), {report.captured:,} captured"
+        return f"{stored}, lag {report.lag_seconds:.1f} s, {state}"
