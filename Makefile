@@ -1,0 +1,52 @@
+# `make run` and `make test` need a Python from 3.11 to 3.14 and nothing else; they make a virtual environment first.
+#
+#   PYTHON=python3.12   the interpreter (default: the newest that .ci/find-python finds)
+#   DJANGO=5.2.*        the Django (default: the newest that requirements.txt allows)
+#   VENV=.venv          where it goes
+#   WORKERS=2           test processes side by side
+#   PYTEST=...          arguments for pytest, such as PYTEST="tests/test_up.py -x"
+#
+# A recipe that fails makes `make` exit with 2, whatever its own code was: `make` prints that one as "Error 3".
+
+VENV ?= .venv
+PYTHON ?=
+DJANGO ?=
+WORKERS ?= 2
+PYTEST ?=
+BIN = $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format pytest bench clean install install-dev
+
+help: ## what there is to make
+	@sed -n "s/^\([a-z-]*\):.*## /\1|/p" Makefile | awk -F"|" "{ printf \"make %-8s %s\\n\", \$$1, \$$2 }"
+
+run: install ## the whole site in this terminal; PORT=8080 make run
+	@exec $(BIN)/python manage.py up
+
+test: lint pytest ## all that CI runs: lint, format, types, tests
+
+lint: install-dev ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install-dev ## let ruff repair what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+pytest: install-dev ## the tests alone
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST)
+
+bench: install-dev ## measure, and fail when a figure misses its bound
+	$(BIN)/python -m benchmarks
+
+clean: ## remove what was made, but not the data in var/
+	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/screenshots
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+install:
+	@.ci/install "$(VENV)" requirements.txt "$(PYTHON)" "$(DJANGO)"
+
+install-dev:
+	@.ci/install "$(VENV)" requirements-dev.txt "$(PYTHON)" "$(DJANGO)"
