@@ -13,6 +13,7 @@ class MessagingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from messaging import checks  # noqa: F401 (registers them)
         from messaging.background import start_if_asked
 
         request_started.connect(start_if_asked, dispatch_uid="messaging.background")

@@ -11,7 +11,7 @@ import math
 import re
 import sys
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -197,7 +197,7 @@ def _not_finite(data: Any) -> float | None:
 
 def _fields_of(value: Any) -> list[Any]:
     """The values of a dataclass or struct."""
-    names: Iterable[str] = getattr(value, "__dataclass_fields__", None) or getattr(
+    names: Any = getattr(value, "__dataclass_fields__", None) or getattr(
         value, "__struct_fields__", ()
     )
     return [getattr(value, name) for name in names]
