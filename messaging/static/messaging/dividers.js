@@ -1,0 +1,34 @@
+// A break in the rows (gap, hole, full page) -> the sentence that says what is missing and what can be done.
+
+import { el } from "./dom.js";
+import { count, messages } from "./format.js";
+
+/** `act`: {readFrom(position), backToLive()}; `storedUrl` is the list of stored messages, "" for those who may not. */
+export function dividerNode(row, { act, storedUrl }) {
+  const stored = storedUrl && el("a", { href: storedUrl }, "Open stored messages");
+  const button = (text, onclick) => el("button.link-button", { type: "button", onclick }, text);
+  if (row.full) {
+    return [
+      el("b", {}, "The page is full"),
+      el("span", {}, `It holds ${messages(row.count)}.`),
+      button("Continue from here", () => act.readFrom(row.position)),
+      button("Back to live", () => act.backToLive()),
+    ];
+  }
+  if (row.hole) {
+    return [
+      el("b", {}, `${messages(row.missed)} left out`),
+      el("span", {}, `More came than this page keeps while it is paused (${count(row.cap)}).`),
+      row.from && button("Load from there", () => act.readFrom(row.from)),
+    ];
+  }
+  const { reason, missed, from } = row.gap;
+  const skipped = missed === null ? "Messages may be missing here" : `${messages(missed)} skipped`;
+  if (reason === "reborn") {
+    return [el("b", {}, "The log started anew"), el("span", {}, "Redis lost it, or it was emptied. Earlier messages are on the other side of this line; stored ones remain in the table."), stored];
+  }
+  if (reason === "overrun") {
+    return [el("b", {}, skipped), el("span", {}, "This page fell too far behind."), from && button("Load from there", () => act.readFrom(from)), stored];
+  }
+  return [el("b", {}, skipped), el("span", {}, "The log had dropped them before this page could read them. What was stored is in the table."), stored];
+}

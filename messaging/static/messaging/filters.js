@@ -1,0 +1,120 @@
+// What the reader typed -> which messages are shown; and the same to and from the page's address. Pure.
+
+/** A Redis glob (`* ? [abc] [^a-z] \x`) -> RegExp for a whole channel name. */
+export function glob(pattern) {
+  let out = "";
+  for (let at = 0; at < pattern.length; at++) {
+    const char = pattern[at];
+    if (char === "*") out += out.endsWith("[^]*") ? "" : "[^]*";
+    else if (char === "?") out += "[^]";
+    else if (char === "[") {
+      const set = /^\[(\^?)((?:\\[^]|[^\]\\])*)(?:\]|$)/.exec(pattern.slice(at));
+      const members = set[2].replace(/\\([^])|([^])/g, (all, escaped, plain) => (plain === "-" ? "-" : (escaped ?? plain).replace(/[\\\]^-]/, "\\$&")));
+      out += members ? `[${set[1]}${members.replace(/^-|-$/g, "\\-")}]` : set[1] ? "[^]" : "(?!)";
+      at += set[0].length - 1;
+    } else if (char === "\\" && at + 1 < pattern.length) out += literal(pattern[++at]);
+    else out += literal(char);
+  }
+  try {
+    return new RegExp(`^(?:${out})$`);
+  } catch {
+    return new RegExp(`^${literal(pattern)}$`); // such as [z-a]
+  }
+}
+
+const literal = (text) => text.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
+
+/** Does any pattern match? None at all means every channel. */
+export function anyMatch(patterns) {
+  const compiled = patterns.map(glob);
+  return (channel) => !compiled.length || compiled.some((pattern) => pattern.test(channel));
+}
+
+const TERM = /(-)?(?:(channel|type|id|key|data(?:\.[^\s:."]+)+):)?(?:"([^"]*)"?|(\S+))/g;
+
+/** `foo -bar "two words" channel:orders.* data.user.id:42` -> [{not, field, text}] */
+export function parseSearch(text) {
+  const terms = [];
+  for (const [, minus, field = "", quoted, word] of text.matchAll(TERM)) {
+    const wanted = quoted ?? word;
+    if (wanted && wanted !== "-") terms.push({ not: minus === "-", field, text: wanted });
+  }
+  return terms;
+}
+
+/** A search text -> a function from record to boolean; null when it is empty and everything matches. */
+export function compileSearch(text) {
+  const tests = parseSearch(text).map(({ not, field, text: wanted }) => {
+    const test = termTest(field, wanted);
+    return not ? (record) => !test(record) : test;
+  });
+  return tests.length ? (record) => tests.every((test) => test(record)) : null;
+}
+
+function termTest(field, wanted) {
+  const lower = wanted.toLowerCase();
+  if (field === "channel") {
+    const pattern = glob(wanted);
+    return (r) => pattern.test(r.channel);
+  }
+  if (field === "type") return (r) => r.type.toLowerCase().includes(lower);
+  if (field === "id") return (r) => (r.event.id ?? "").toLowerCase().startsWith(lower);
+  if (field === "key") return (r) => (r.event.partitionkey ?? "").toLowerCase() === lower;
+  if (field) return fieldTest(field.split(".").slice(1), lower);
+  return (r) => `${r.channel}\n${r.type}\n${searchable(r)}`.toLowerCase().includes(lower);
+}
+
+/** The payload as the reader sees it: `\u00e9` typed as é is found too. */
+function searchable(record) {
+  if (record.kind === "binary") return "";
+  if (!record.raw.includes("\\u")) return record.raw;
+  return record.raw + record.raw.replace(/\\u([0-9a-fA-F]{4})/g, (all, hex) => String.fromCharCode(parseInt(hex, 16)));
+}
+
+function fieldTest(path, wanted) {
+  return (record) => {
+    if (record.kind !== "json" || record.cut) return false;
+    let value;
+    try {
+      value = JSON.parse(record.raw);
+    } catch {
+      return false;
+    }
+    for (const step of path) {
+      if (value === null || typeof value !== "object" || !Object.hasOwn(value, step)) return false;
+      value = value[step];
+    }
+    return (value !== null && typeof value === "object" ? JSON.stringify(value) : String(value)).toLowerCase().includes(wanted);
+  };
+}
+
+/** The query string -> {channels, search, last}. */
+export function readAddress(queryString) {
+  const query = new URLSearchParams(queryString);
+  const channels = [...new Set(query.getAll("channel").filter(Boolean))];
+  const last = Math.min(1000, Math.max(0, Number.parseInt(query.get("last") ?? "200", 10) || 0));
+  return { channels, search: query.get("q") ?? "", last: query.has("last") ? last : 200 };
+}
+
+/** {channels, search, last} -> the query string, "" when everything is as it comes. */
+export function writeAddress({ channels, search, last }) {
+  const query = new URLSearchParams(channels.map((name) => ["channel", name]));
+  if (search) query.append("q", search);
+  if (last !== 200) query.append("last", last);
+  const text = query.toString().replaceAll("%2A", "*").replaceAll("%3A", ":");
+  return text && `?${text}`;
+}
+
+/** The search text with or without the term that mutes a channel. */
+export function toggleMute(search, channel) {
+  const name = channel.replace(/[*?[\]\\]/g, "\\$&");
+  const term = `-channel:${/[\s"]/.test(name) ? `"${name}"` : name}`;
+  const terms = search.split(" ").filter(Boolean);
+  return terms.includes(term) ? terms.filter((other) => other !== term).join(" ") : [...terms, term].join(" ");
+}
+
+/** Channel -> is it muted by the search text? */
+export function mutedBy(search) {
+  const patterns = parseSearch(search).filter((term) => term.not && term.field === "channel");
+  return patterns.length ? anyMatch(patterns.map((term) => term.text)) : () => false;
+}

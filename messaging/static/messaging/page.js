@@ -1,0 +1,323 @@
+// The live log page: wires the stream to the store, the store to the rows, and the controls to all of them.
+
+import { Channels } from "./channels.js";
+import { RateChart } from "./chart.js";
+import { copyButton } from "./clipboard.js";
+import { Detail } from "./detail.js";
+import { dividerNode } from "./dividers.js";
+import { $, el } from "./dom.js";
+import { compileSearch, readAddress, toggleMute, writeAddress } from "./filters.js";
+import { watchScrolling } from "./follow.js";
+import { bindKeys } from "./keys.js";
+import { recall, remember } from "./prefs.js";
+import { PublishBox } from "./publish.js";
+import { Rates } from "./rates.js";
+import { toRecord } from "./record.js";
+import { Rows } from "./rows.js";
+import { showFoot, showPause, showState, showTitle } from "./status.js";
+import { Store } from "./store.js";
+import { LogStream } from "./stream.js";
+import { wholeMessages } from "./whole.js";
+
+const site = $("console").dataset;
+const options = { newestFirst: true, wrap: false, utc: false, ...recall("view", {}) };
+const address = readAddress(location.search);
+const store = new Store();
+const rates = new Rates();
+const messages = wholeMessages(site.at);
+
+let match = null; // the compiled search
+let pausedBy = null; // null, "you" or "scroll"
+let waitingMatch = 0;
+let retention = null;
+let readingFrom = false; // reads from a place in the past: stops when the page is full instead of dropping rows
+let selected = null;
+
+const stream = new LogStream(site.stream, {
+  state: (state) => (showState(state), showTitle(titleFacts())),
+  hello: (facts) => (retention = facts.retention),
+  live: () => {
+    readingFrom = false;
+    showEmpty();
+  },
+  messages: (batch) => take(batch.map(({ id, data }) => toRecord(id, data))),
+  gap: (gap) => show(store.divide({ gap })),
+});
+const now = () => stream.now();
+const act = { readFrom, backToLive: () => start() };
+const rows = new Rows({ options, now, dividerNode: (row) => dividerNode(row, { act, storedUrl: site.stored }), end: endOfRows });
+const chart = new RateChart(options);
+const channels = new Channels(site.channels, { choose: (names) => choose({ channels: names }), mute: (name) => search(toggleMute(address.search, name)) });
+const publishBox = new PublishBox({ sent: () => channels.ask() });
+const detail = new Detail({
+  options,
+  messages,
+  on: {
+    close: () => openPanel(null),
+    step: (n) => step(n),
+    only: (name) => choose({ channels: [name.replace(/[*?[\]\\]/g, "\\$&")] }),
+    again: publishBox.exists ? (record) => (publishBox.fill(record), openPanel("publish")) : null,
+  },
+});
+
+// -- messages: stream -> store -> rows ---------------------------------------------------------------------------
+
+function take(records) {
+  let fresh = store.fresh(records);
+  if (readingFrom) fresh = fresh.slice(0, Math.max(0, store.cap - store.messages));
+  for (const record of fresh) rates.add(record.channel, record.ms);
+  if (store.paused) waitingMatch += match ? fresh.filter(match).length : 0;
+  show(store.add(fresh));
+  if (readingFrom && store.full) {
+    stream.close();
+    show(store.divide({ full: true, count: store.messages, position: fresh.at(-1)?.position ?? stream.lastId }));
+  }
+}
+
+let arrived = []; // rows for the next frame
+let redraw = false;
+let scheduled = false;
+let earliest = 0; // busy frames are followed by a rest: the page stays usable at any rate
+
+function show(more) {
+  if (arrived.length + more.length > store.cap) redraw = true;
+  else arrived.push(...more);
+  schedule();
+}
+
+function schedule() {
+  if (scheduled) return;
+  scheduled = true;
+  const wait = earliest - performance.now();
+  if (wait > 0) setTimeout(() => requestAnimationFrame(draw), wait);
+  else requestAnimationFrame(draw);
+}
+
+function draw() {
+  scheduled = false;
+  const begin = performance.now();
+  if (redraw) rows.reset(store.rows);
+  else if (arrived.length) rows.append(arrived, { following: !store.paused, fresh: stream.state.name === "live" });
+  rows.limit(store.rows.length);
+  redraw = false;
+  arrived = [];
+  if (!store.paused) rows.toNewest();
+  if (selected) rows.select(selected);
+  showNumbers();
+  showEmpty();
+  const cost = performance.now() - begin;
+  earliest = performance.now() + Math.min(400, cost < 4 ? 0 : cost * 3);
+}
+
+function redrawAll() {
+  redraw = true;
+  schedule();
+}
+
+// -- numbers beside the rows -------------------------------------------------------------------------------------
+
+const titleFacts = () => ({ paused: store.paused, waiting: store.waiting, state: stream.state.name });
+
+function showNumbers() {
+  showPause({ paused: store.paused, why: pausedBy, waiting: store.waiting, matching: match && waitingMatch, cap: store.cap });
+  showFoot({ store, rows, search: address.search, retention, now: now() });
+  showTitle(titleFacts());
+}
+
+function tick() {
+  chart.update(rates, now());
+  channels.update(rates, now(), address.search);
+  if (stream.state.name === "waiting") showState(stream.state);
+  showNumbers();
+  setTimeout(tick, 1000 - (Date.now() % 1000) + 20);
+}
+
+function endOfRows() {
+  if (store.dropped) return ["Older messages have left this page."];
+  if (address.last < 1000) return [el("button.link-button", { type: "button", onclick: () => choose({ last: 1000 }) }, "Load the last 1,000 messages")];
+  return [site.stored ? el("a", { href: site.stored }, "Older ones: stored messages") : ""];
+}
+
+function showEmpty() {
+  const box = $("empty");
+  const settled = ["live", "behind"].includes(stream.state.name);
+  const reason = rows.shown ? "" : store.messages ? "search" : !settled || store.waiting ? "" : store.cleared ? "cleared" : address.channels.length ? "channels" : "teach";
+  if (box.dataset.reason === reason) return;
+  box.dataset.reason = reason;
+  box.hidden = !reason;
+  const card = (title, text, ...actions) => el("div.empty-card", {}, el("h2", {}, title), el("p", {}, text), el("div.actions", {}, ...actions));
+  const button = (text, onclick) => el("button.button", { type: "button", onclick }, text);
+  if (reason === "teach") {
+    box.replaceChildren($("empty-teach").content.cloneNode(true));
+    for (const block of box.querySelectorAll(".try")) block.append(copyButton("Copy", block.querySelector("pre").textContent));
+  } else if (reason === "search") {
+    box.replaceChildren(card("No message matches", "The search looks through what this page holds. New messages that match will appear.", button("Clear the search", () => search(""))));
+  } else if (reason === "channels") {
+    box.replaceChildren(card("Nothing here yet", `This page is listening to ${address.channels.join(", ")}.`, button("Listen to all channels", () => choose({ channels: [] }))));
+  } else if (reason === "cleared") {
+    box.replaceChildren(card("Cleared", "New messages will appear. Nothing was deleted.", button("Show recent messages again", () => start())));
+  }
+}
+
+// -- what the reader does ----------------------------------------------------------------------------------------
+
+function start(from = { last: address.last }) {
+  store.reset();
+  rates.reset();
+  resume();
+  readingFrom = Boolean(from.position);
+  arrived = [];
+  redrawAll();
+  stream.open({ channels: address.channels, ...from });
+}
+
+function readFrom(position) {
+  start({ position, last: 0 });
+}
+
+/** Changes the address, which is the one place where filters live, and reconnects. */
+function choose(change) {
+  Object.assign(address, change);
+  history.pushState(null, "", location.pathname + writeAddress(address));
+  channels.show(address.channels, address.search);
+  start();
+}
+
+function search(text, { typing = false } = {}) {
+  address.search = text;
+  if (!typing) $("search").value = text;
+  history.replaceState(null, "", location.pathname + writeAddress(address));
+  applySearch();
+}
+
+function applySearch() {
+  match = compileSearch(address.search);
+  rows.match = match;
+  channels.show(address.channels, address.search);
+  redrawAll();
+}
+
+function pause(why) {
+  if (store.paused) return;
+  pausedBy = why;
+  waitingMatch = 0;
+  store.pause();
+  showNumbers();
+}
+
+function resume() {
+  if (!store.paused) return;
+  pausedBy = null;
+  const rows = store.resume();
+  for (const row of rows) if (row.hole) row.cap = store.cap;
+  show(rows);
+  redrawAll();
+}
+
+function clearView() {
+  store.clear();
+  store.cleared = true;
+  arrived = [];
+  openPanel(null);
+  redrawAll();
+}
+
+function openPanel(what, record = null) {
+  selected = what === "detail" ? record : selected;
+  detail.show(what === "detail" ? record : null);
+  publishBox.show(what === "publish");
+  $("panel").hidden = !what;
+  $("panel").setAttribute("aria-label", what === "publish" ? "Publish a message" : "Details");
+  rows.select(selected);
+}
+
+const panelIs = (what) => !$("panel").hidden && (what === "publish") === detail.record === null;
+
+function step(n) {
+  const record = rows.neighbour(selected, n);
+  if (!record) return;
+  selected = record;
+  rows.select(record);
+  rows.focus(record);
+  if (detail.record) detail.show(record);
+}
+
+function setOption(name, value) {
+  options[name] = value;
+  remember("view", options);
+  showOptions();
+  detail.redraw();
+  redrawAll();
+}
+
+function showOptions() {
+  $("log").classList.toggle("wrap", options.wrap);
+  $("log").classList.toggle("oldest", !options.newestFirst);
+  $("wrap").setAttribute("aria-pressed", options.wrap);
+  $("order").setAttribute("aria-pressed", options.newestFirst);
+  $("order").ariaLabel = $("order").title = options.newestFirst ? "Newest first; click for oldest first" : "Oldest first; click for newest first";
+  $("zone").textContent = options.utc ? "UTC" : "local";
+  $("head-time").textContent = options.utc ? "Time (UTC)" : "Time";
+}
+
+const togglePause = () => (store.paused ? resume() : pause("you"));
+const toggleZone = () => setOption("utc", !options.utc);
+const toggleWrap = () => setOption("wrap", !options.wrap);
+const togglePublish = () => publishBox.exists && openPanel($("publish").hidden ? "publish" : null);
+
+$("pause").addEventListener("click", togglePause);
+$("banner-resume").addEventListener("click", resume);
+$("clear").addEventListener("click", clearView);
+$("wrap").addEventListener("click", toggleWrap);
+$("order").addEventListener("click", () => setOption("newestFirst", !options.newestFirst));
+$("zone").addEventListener("click", toggleZone);
+$("help-open").addEventListener("click", () => $("help").showModal());
+$("help").addEventListener("click", (event) => event.target === $("help") && $("help").close());
+$("publish-open")?.addEventListener("click", togglePublish);
+document.querySelector("[data-close]")?.addEventListener("click", () => openPanel(null));
+$("search").addEventListener("input", (event) => search(event.target.value, { typing: true }));
+$("state").addEventListener("click", () => {
+  if (stream.state.name === "refused") location.href = `${site.login}?next=${encodeURIComponent(location.pathname + location.search)}`;
+  else stream.retryNow();
+});
+$("rows").addEventListener("click", (event) => {
+  const record = event.target.closest(".row")?.record;
+  if (record && getSelection().isCollapsed) openPanel(detail.record === record ? null : "detail", record);
+});
+watchScrolling($("rows"), { atNewest: () => rows.atNewest, onLeave: () => pause("scroll"), onReturn: () => pausedBy === "scroll" && resume(), keepAtNewest: () => !store.paused && rows.toNewest() });
+window.addEventListener("online", () => stream.retryNow());
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && stream.retryNow());
+window.addEventListener("popstate", () => {
+  const before = JSON.stringify([address.channels, address.last]);
+  Object.assign(address, readAddress(location.search));
+  $("search").value = address.search;
+  applySearch();
+  if (JSON.stringify([address.channels, address.last]) !== before) start();
+});
+
+bindKeys({
+  "/": () => $("search").select(),
+  " ": togglePause,
+  j: () => step(1),
+  k: () => step(-1),
+  ArrowDown: () => step(1),
+  ArrowUp: () => step(-1),
+  Enter: () => (selected ? openPanel("detail", selected) : false),
+  Escape: () => ($("panel").hidden ? false : openPanel(null)),
+  g: () => (resume(), rows.toNewest()),
+  c: clearView,
+  w: toggleWrap,
+  u: toggleZone,
+  p: () => togglePublish(),
+  t: () => document.querySelector(".theme-toggle").click(),
+  "?": () => $("help").showModal(),
+});
+
+showOptions();
+$("search").value = address.search;
+applySearch();
+$("pause").disabled = false;
+start();
+channels.ask();
+setInterval(() => channels.ask(), 60_000);
+tick();

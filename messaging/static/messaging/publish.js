@@ -1,0 +1,155 @@
+// What the reader types -> a POST to the publish view; its answer beside the fields.
+
+import { $, el } from "./dom.js";
+import { indented } from "./jsontext.js";
+import { recall, remember } from "./prefs.js";
+
+const FIELDS = ["channel", "data", "type", "key"];
+
+/** Is a text JSON? -> {kind: "empty" | "json" | "text" | "broken", why, at}; broken is text that looks like JSON. */
+export function kindOf(text) {
+  if (!text.trim()) return { kind: "empty" };
+  try {
+    JSON.parse(text);
+    return { kind: "json" };
+  } catch (error) {
+    if (!/^\s*[{["]/.test(text)) return { kind: "text" };
+    const position = /position (\d+)/.exec(error.message);
+    const place = /line (\d+) column (\d+)/.exec(error.message);
+    let at = position ? Number(position[1]) : null;
+    if (at === null && place) at = text.split("\n").slice(0, place[1] - 1).join("\n").length + (place[1] > 1 ? 1 : 0) + Number(place[2]) - 1;
+    if (at === null && /end of|unterminated|EOF/i.test(error.message)) at = text.length;
+    return { kind: "broken", why: error.message.replace(/^JSON\.parse: |^JSON Parse error: /, "").replace(/ in JSON at position.*| at position.*/, ""), at };
+  }
+}
+
+export class PublishBox {
+  #form = $("publish");
+  #on;
+
+  /** `on`: {sent(answer)}; does nothing on a page without the box. */
+  constructor(on) {
+    this.#on = on;
+    if (!this.#form) return;
+    const kept = recall("publish", {});
+    for (const name of FIELDS) this.#field(name).value = kept[name] ?? "";
+    $("publish-more").open = Boolean(kept.type || kept.key);
+    this.#form.addEventListener("submit", (event) => (event.preventDefault(), this.#send()));
+    this.#form.addEventListener("input", () => this.#changed());
+    this.#form.addEventListener("reset", () => setTimeout(() => (this.#changed(), this.#say(null), this.#field("channel").focus())));
+    this.#form.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.#form.requestSubmit();
+    });
+    $("publish-format").addEventListener("click", () => this.#format());
+    $("publish-validate").addEventListener("click", () => this.#validate());
+    this.#changed();
+  }
+
+  get exists() {
+    return this.#form !== null;
+  }
+
+  #field(name) {
+    return this.#form.elements.namedItem(name);
+  }
+
+  show(visible) {
+    if (!this.#form) return;
+    this.#form.hidden = !visible;
+    $("publish-open").setAttribute("aria-expanded", visible);
+    if (visible) this.#field(this.#field("channel").value ? "data" : "channel").focus();
+  }
+
+  /** Fills the form from a record; its payload as it was published. */
+  fill(record) {
+    const type = record.type === record.channel ? "" : record.type;
+    const values = { channel: record.channel, data: record.raw, type, key: record.event.partitionkey ?? "" };
+    for (const name of FIELDS) this.#field(name).value = values[name];
+    $("publish-more").open = Boolean(type || values.key);
+    this.#say(record.kind === "binary" ? { text: "The payload is binary; its base64 would be sent as text.", bad: true } : null);
+    this.#changed();
+  }
+
+  #changed() {
+    const { kind, why } = kindOf(this.#field("data").value);
+    const badge = $("publish-kind");
+    badge.dataset.kind = kind;
+    badge.textContent = { empty: "", json: "JSON", text: "Plain text", broken: "Not JSON: goes as plain text" }[kind];
+    badge.title = why ?? "";
+    $("publish-format").disabled = kind !== "json";
+    remember("publish", Object.fromEntries(FIELDS.map((name) => [name, this.#field(name).value])));
+  }
+
+  #format() {
+    const field = this.#field("data");
+    const text = indented(field.value);
+    if (text === null) return;
+    field.value = text;
+    this.#changed();
+  }
+
+  #validate() {
+    const field = this.#field("data");
+    const { kind, why, at } = kindOf(field.value);
+    const said = { empty: "Empty: an empty text is sent.", json: "This is valid JSON.", text: "This is plain text, and is sent as such." };
+    this.#error("data", kind === "broken" ? [why] : []);
+    this.#say(kind === "broken" ? null : { text: said[kind] });
+    if (at === null || at === undefined) return;
+    field.focus();
+    field.setSelectionRange(at, Math.min(at + 1, field.value.length));
+  }
+
+  async #send() {
+    const button = $("publish-send");
+    if (button.disabled) return;
+    for (const name of FIELDS) this.#error(name, []);
+    this.#say(null);
+    if (!this.#field("channel").value.trim()) return this.#refused({ channel: ["On which channel?"] });
+    button.disabled = true;
+    try {
+      // The form carries the token against forged requests.
+      const response = await fetch(this.#form.action, { method: "POST", body: new FormData(this.#form), headers: { Accept: "application/json" } });
+      const answer = response.headers.get("content-type")?.includes("json") ? await response.json() : {};
+      if (response.status === 201) {
+        this.#say({ text: `Published on ${answer.channel}${answer.position ? ` at ${answer.position}` : ""}.`, good: true });
+        this.#on.sent(answer);
+      } else if (answer.errors) this.#refused(answer.errors);
+      else if (response.status === 403 || response.redirected) this.#say({ text: "Not published: you are signed out, or may not publish. Reload the page.", bad: true });
+      else this.#say({ text: answer.error ?? `Not published: the server answered ${response.status}.`, bad: true });
+    } catch {
+      this.#say({ text: "The server cannot be reached: it is not known whether the message was published.", bad: true });
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  #refused(errors) {
+    const others = [];
+    let first = null;
+    for (const [name, texts] of Object.entries(errors)) {
+      if (!FIELDS.includes(name)) others.push(...texts);
+      else {
+        this.#error(name, texts);
+        first ??= this.#field(name);
+        if (name === "type" || name === "key") $("publish-more").open = true;
+      }
+    }
+    if (others.length) this.#say({ text: others.join(" "), bad: true });
+    first?.focus();
+  }
+
+  #error(name, texts) {
+    const place = this.#form.querySelector(`[data-error="${name}"]`);
+    place.hidden = !texts.length;
+    place.textContent = texts.join(" ");
+    this.#field(name).toggleAttribute("aria-invalid", texts.length > 0);
+    if (texts.length) this.#field(name).setAttribute("aria-invalid", "true");
+  }
+
+  #say(said) {
+    const place = $("publish-result");
+    place.hidden = !said;
+    place.className = `note${said?.bad ? " bad" : said?.good ? " good" : ""}`;
+    place.replaceChildren(...(said ? [el("span", {}, said.text)] : []));
+  }
+}

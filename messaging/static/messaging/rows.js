@@ -1,0 +1,239 @@
+// Rows of the store -> the list on the page: a window of at most CAP elements that follows the newest end.
+
+import { previewOf } from "./code.js";
+import { $, el, hue, icon } from "./dom.js";
+import { ago, clock, fullTime, messages, size, span } from "./format.js";
+
+const FIRST = 300; // rows rendered at once; the rest follows when the reader scrolls there
+const STEP = 300;
+const CAP = 1500; // rows kept while following
+const LINE = 360; // characters of a payload on one line
+const WRAPPED = 2000;
+const NEAR = 24; // pixels from the newest end that still count as being there
+const LATE = 1000; // ms from the event's time to its entry into the log
+const VERY_LATE = 10_000;
+
+export class Rows {
+  #list = $("rows");
+  #log = $("log");
+  #elements = new Map(); // row -> element, in the order of the log
+  #older = []; // rows of the store that match but are not in the window, oldest first
+  #end = el("div.rows-end", { role: "presentation" });
+  #options;
+  #now;
+  #match = null;
+  #widest = 0;
+  #sight;
+
+  /** `options`: {newestFirst, wrap, utc}. `now` gives the server's time. `dividerNode(row)` draws a divider. */
+  constructor({ options, now, dividerNode, end }) {
+    this.#options = options;
+    this.#now = now;
+    this.dividerNode = dividerNode;
+    this.endText = end;
+    this.#list.append(this.#end);
+    this.#sight = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.#extend(), { root: this.#list, rootMargin: "600px" });
+    this.#sight.observe(this.#end);
+    this.#list.addEventListener("mouseover", (event) => this.#explain(event.target.closest(".row")));
+  }
+
+  get shown() {
+    return this.#elements.size;
+  }
+
+  /** Messages of the store that the search hides are neither in the window nor older than it. */
+  get matching() {
+    return this.#elements.size + this.#older.length;
+  }
+
+  set match(test) {
+    this.#match = test;
+  }
+
+  #matches(row) {
+    return !row.key || !this.#match || this.#match(row);
+  }
+
+  /** Draws everything anew: after a change of search, order, wrap or zone. */
+  reset(rows) {
+    const matching = rows.filter((row) => this.#matches(row));
+    this.#older = matching.slice(0, Math.max(0, matching.length - FIRST));
+    this.#elements.clear();
+    this.#list.replaceChildren();
+    this.#log.classList.remove("dated");
+    this.#insert(matching.slice(this.#older.length), false);
+    this.#placeEnd();
+    this.toNewest();
+  }
+
+  /** Adds rows at the newest end. While `following`, the old end is cut to CAP. */
+  append(rows, { following, fresh }) {
+    let matching = rows.filter((row) => this.#matches(row));
+    if (!matching.length) return 0;
+    if (matching.length > CAP) {
+      this.#older = [...this.#older, ...this.#elements.keys(), ...matching.slice(0, -CAP)];
+      matching = matching.slice(-CAP);
+      this.#elements.clear();
+      this.#list.replaceChildren();
+    }
+    this.#insert(matching, fresh && matching.length < 20);
+    if (following) this.#cut();
+    this.#placeEnd();
+    return matching.length;
+  }
+
+  /** Keeps no more than `total` rows: what the store has dropped goes here too. */
+  limit(total) {
+    const excess = this.matching - total;
+    if (excess > 0 && this.#older.length) this.#older.splice(0, excess);
+  }
+
+  #insert(rows, fresh) {
+    const fragment = document.createDocumentFragment();
+    const elements = rows.map((row) => {
+      const element = row.key ? this.#element(row, fresh) : this.#divider(row);
+      this.#elements.set(row, element);
+      return element;
+    });
+    if (this.#options.newestFirst) elements.reverse();
+    fragment.append(...elements);
+    if (this.#options.newestFirst) this.#list.prepend(fragment);
+    else this.#list.append(fragment);
+  }
+
+  /** The old end has come into sight: some more. */
+  #extend() {
+    if (!this.#older.length) return;
+    const rows = this.#older.splice(-STEP);
+    const before = new Map(this.#elements);
+    this.#elements.clear();
+    const elements = rows.map((row) => {
+      const element = row.key ? this.#element(row, false) : this.#divider(row);
+      this.#elements.set(row, element);
+      return element;
+    });
+    for (const [row, element] of before) this.#elements.set(row, element);
+    if (this.#options.newestFirst) this.#end.before(...elements.reverse());
+    else {
+      const height = this.#list.scrollHeight;
+      this.#end.after(...elements);
+      this.#list.scrollTop += this.#list.scrollHeight - height;
+    }
+    this.#placeEnd();
+    this.#sight.unobserve(this.#end); // observed anew it reports again if it is still in sight
+    this.#sight.observe(this.#end);
+  }
+
+  #cut() {
+    let excess = this.#elements.size - CAP;
+    if (excess <= 0) return;
+    const cut = [];
+    for (const [row, element] of this.#elements) {
+      if (excess-- <= 0) break;
+      element.remove();
+      this.#elements.delete(row);
+      cut.push(row);
+    }
+    this.#older.push(...cut);
+  }
+
+  #placeEnd() {
+    if (this.#options.newestFirst) this.#list.append(this.#end);
+    else this.#list.prepend(this.#end);
+    this.#end.replaceChildren(...(this.#older.length ? [`${messages(this.#older.length)} more`] : this.#elements.size ? this.endText() : []));
+  }
+
+  #element(record, fresh) {
+    const { date, time, millis } = clock(record.ms, { utc: this.#options.utc, now: this.#now() });
+    if (date) this.#log.classList.add("dated");
+    this.#widen(record.channel.length);
+    const row = el("div.row", { role: "row", tabindex: "-1" });
+    if (fresh) row.classList.add("fresh");
+    if (record.error) row.classList.add("unreadable");
+    row.record = record;
+    row.append(
+      el("span.time", { role: "gridcell" }, date, el("b", {}, time), millis),
+      el(`span.channel.${hue(record.channel)}`, { role: "gridcell", title: record.channel }, record.channel || "—"),
+      this.#payload(record),
+      late(record),
+    );
+    return row;
+  }
+
+  #payload(record) {
+    const cell = el("span.payload", { role: "gridcell" });
+    if (record.type && record.type !== record.channel) cell.append(el("span.type", { title: "Type" }, record.type));
+    cell.append(previewOf(record, this.#options.wrap ? WRAPPED : LINE));
+    if (record.cut) cell.append(el("span.cut", {}, size(record.size)));
+    return cell;
+  }
+
+  #divider(row) {
+    return el("div.divider", { role: "row" }, icon("alert"), ...this.dividerNode(row));
+  }
+
+  /** The channel column is as wide as the longest name, within bounds. */
+  #widen(length) {
+    const wanted = Math.min(30, Math.max(14, length + 1));
+    if (wanted <= this.#widest) return;
+    this.#widest = wanted;
+    this.#log.style.setProperty("--channel", `${(wanted * 7.55).toFixed(0)}px`);
+  }
+
+  /** The hover text of times is made when it is asked for: relative times change. */
+  #explain(row) {
+    const record = row?.record;
+    if (!record) return;
+    row.querySelector(".time").title = `${ago(record.ms, this.#now())}\nlogged ${fullTime(record.ms, this.#options.utc)}\nevent  ${fullTime(record.time, this.#options.utc)}`;
+  }
+
+  // -- place and selection --
+
+  get atNewest() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#list;
+    return (this.#options.newestFirst ? scrollTop : scrollHeight - scrollTop - clientHeight) < NEAR;
+  }
+
+  toNewest() {
+    this.#list.scrollTop = this.#options.newestFirst ? 0 : this.#list.scrollHeight;
+  }
+
+  elementOf(record) {
+    return this.#elements.get(record);
+  }
+
+  select(record) {
+    for (const row of this.#list.querySelectorAll(".row.selected")) {
+      row.classList.remove("selected");
+      row.removeAttribute("aria-selected");
+      row.tabIndex = -1;
+    }
+    const row = record && this.#elements.get(record);
+    if (!row) return;
+    row.classList.add("selected");
+    row.setAttribute("aria-selected", "true");
+    row.tabIndex = 0;
+  }
+
+  /** The message `step` rows below (1) or above (-1) the given one on the screen; the topmost when none is given. */
+  neighbour(record, step) {
+    const start = record && this.#elements.get(record);
+    if (!start) return this.#list.querySelector(".row")?.record ?? null;
+    let next = start;
+    do next = step > 0 ? next.nextElementSibling : next.previousElementSibling;
+    while (next && !next.record);
+    return next?.record ?? null;
+  }
+
+  focus(record) {
+    const row = this.#elements.get(record);
+    row?.focus({ preventScroll: true });
+    row?.scrollIntoView({ block: "nearest" });
+  }
+}
+
+function late(record) {
+  if (!(record.delay >= LATE)) return el("span", { role: "gridcell" });
+  const very = record.delay >= VERY_LATE;
+  return el(`span.late${very ? ".very" : ""}`, { role: "gridcell", title: `It was logged ${span(record.delay)} after its own time` }, `late ${span(record.delay)}`);
+}

@@ -1,0 +1,68 @@
+// The stream's state, the store's numbers -> the badge, the banner, the foot and the title.
+
+import { $ } from "./dom.js";
+import { ago, count, messages, span } from "./format.js";
+
+const WORDS = {
+  connecting: () => "Connecting",
+  catching: () => "Catching up",
+  live: () => "Live",
+  behind: ({ lag }) => `Behind by ${span(lag)}`,
+  waiting: ({ until, attempt }) => {
+    const seconds = Math.ceil((until - Date.now()) / 1000);
+    return (seconds > 0 ? `Reconnecting in ${seconds} s` : "Reconnecting") + (attempt > 1 ? `, attempt ${attempt}` : "");
+  },
+  refused: ({ why }) => (why === 404 ? "No stream here" : "Signed out"),
+  stopped: () => "Stopped",
+};
+
+/** What a screen reader hears: once a state, not once a second. */
+const SPOKEN = {
+  connecting: "Connecting to the log",
+  catching: "Catching up with the log",
+  live: "Live",
+  behind: "Live, but behind",
+  waiting: "Connection lost, reconnecting",
+  refused: "Signed out, or no longer allowed to view messages",
+  stopped: "Stopped",
+};
+
+export function showState(state) {
+  const badge = $("state");
+  const text = WORDS[state.name](state);
+  if ($("state-text").textContent !== text) $("state-text").textContent = text;
+  if (badge.dataset.state !== state.name) {
+    badge.dataset.state = state.name;
+    $("state-spoken").textContent = SPOKEN[state.name];
+  }
+  badge.disabled = state.name !== "waiting" && state.name !== "refused";
+  badge.title = { waiting: `${state.why ?? ""}. Click to try now.`, refused: "Click to sign in", behind: "This page shows messages later than they are logged" }[state.name] ?? "";
+}
+
+/** `why` is "you" or "scroll"; `matching` counts the waiting messages that the search lets through, null without a search. */
+export function showPause({ paused, why, waiting, matching, cap }) {
+  const button = $("pause");
+  button.toggleAttribute("data-paused", paused);
+  $("pause-text").textContent = paused ? "Resume" : "Pause";
+  $("banner").hidden = !paused;
+  if (!paused) return;
+  const news = waiting ? `${count(waiting)} new${matching === null ? "" : `, ${count(matching)} of them match`}` : "nothing new yet";
+  const reason = why === "scroll" ? " · scrolled away from the newest" : "";
+  const over = waiting > cap ? ` · only the newest ${count(cap)} are kept` : "";
+  $("banner-text").textContent = `Paused: ${news}${reason}${over}`;
+  $("banner-resume").textContent = why === "scroll" ? "To the newest" : "Resume";
+}
+
+export function showFoot({ store, rows, search, retention, now }) {
+  const { dropped } = store;
+  const gone = dropped ? `, ${count(dropped)} older ones left it` : "";
+  $("foot-shown").textContent = search ? `${count(rows.matching)} of ${messages(store.messages)} match` : `${messages(store.messages)} here${gone}`;
+  if (!retention) return;
+  const oldest = retention.oldest === null ? "empty so far" : `oldest ${ago(retention.oldest, now)}`;
+  $("foot-kept").textContent = `The log keeps ${count(retention.cap)} · ${oldest}`;
+}
+
+export function showTitle({ paused, waiting, state }) {
+  const mark = state === "waiting" || state === "refused" ? "⚠ " : "";
+  document.title = `${paused && waiting ? `(${count(waiting)}) ` : ""}${mark}Live log`;
+}
