@@ -1,6 +1,7 @@
 """A path -> a view."""
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
@@ -10,6 +11,9 @@ urlpatterns = [
     path("", RedirectView.as_view(url="/messages/"), name="home"),
     path("accounts/", include("django.contrib.auth.urls")),
     path("admin/", admin.site.urls),
+    path(
+        "favicon.ico", RedirectView.as_view(url=static("messaging/favicon.svg"))
+    ),  # the admin has none of its own
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]

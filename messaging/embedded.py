@@ -129,7 +129,9 @@ class EmbeddedServer:
             os.kill(self.adopted, 0)
         except ProcessLookupError:
             return False
-        return True
+        # A zombie that nobody reaps, as in a container, still has its pid. The lock is gone with the process.
+        with (self.directory / "lock").open("ab") as lock:
+            return not _locked(lock) or ask(self.socket, "PING") != b""
 
     def stop(self, timeout: float = STOP_SECONDS) -> bool:
         """Ends it with its data written. False: it had to be killed after ``timeout`` seconds."""

@@ -72,6 +72,7 @@ class Child:
             pass_fds=self.pass_fds,
         )
         self._unfinished = b""
+        self.said.clear()
         os.set_blocking(self.output.fileno(), False)
 
     @property
@@ -220,7 +221,7 @@ class Supervisor:
 
     def _hang_up(self, part: Part) -> None:
         """Takes the rest of what an ended child said, and closes its pipe."""
-        if isinstance(part, Child):
+        if isinstance(part, Child) and not part.output.closed:
             while part.unread() and self._relay(part):
                 pass
             if part.output in self._selector.get_map():

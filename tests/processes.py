@@ -176,6 +176,29 @@ def plain_environment(**more: str) -> dict[str, str]:
     return kept | {"PYTHONUNBUFFERED": "1", "SECRET_KEY": "for the tests only"} | more
 
 
+def children_of(pid: int) -> dict[int, str]:
+    """The living children of a process: pid -> command line. Linux only."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == pid and state != "Z":
+                found[int(stat.parent.name)] = (
+                    (stat.parent / "cmdline").read_text().replace("\0", " ").strip()
+                )
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # ended meanwhile
+    return found
+
+
+def exists(pid: int) -> bool:
+    """Whether there is such a process, zombies aside."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def python(*arguments: str) -> list[str]:
     """The command line of this interpreter with ``arguments``."""
     return [sys.executable, *arguments]

@@ -61,6 +61,11 @@ class TestServer:
         self._clients.append(made)
         return made
 
+    @staticmethod
+    def connect(socket: Path) -> redis.Redis:
+        """A plain client of any server on a Unix socket, for a ``with``."""
+        return redis.Redis(unix_socket_path=str(socket), socket_timeout=10)
+
     def start(self) -> None:
         """Starts it, on the data that it had; returns when it answers."""
         self._server.start()

@@ -113,25 +113,12 @@ class Site:
         self.listener = Process(python("manage.py", "listen"), env=self.env)
 
 
-def start_web(env: dict[str, str], *, arguments: tuple[str, ...] = ()) -> tuple[Process, str]:
+def start_web(env: dict[str, str]) -> tuple[Process, str]:
     """A web server on a free port, and its address. The socket is opened here: nobody can take the port meanwhile."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         fd = listening.fileno()
-        web = Process(
-            python(
-                "-m",
-                "uvicorn",
-                "broker_site.asgi:application",
-                "--fd",
-                str(fd),
-                "--no-access-log",
-                *arguments,
-            ),
-            env=env,
-            pass_fds=[fd],
-        )
-    return web, url
+        web = Process(python("-m", "messaging.webserver", str(fd), "5"), env=env, pass_fds=[fd])
+        return web, f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 @contextmanager

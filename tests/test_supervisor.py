@@ -1,0 +1,108 @@
+"""The supervisor alone, with small children: what they say, how they are restarted and stopped."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from messaging import supervisor as module
+from messaging.supervisor import Child, Supervisor
+
+Said = list[tuple[str, str]]
+
+
+@pytest.fixture
+def said() -> Said:
+    return []
+
+
+@pytest.fixture
+def supervisor(said: Said, monkeypatch: pytest.MonkeyPatch) -> Iterator[Supervisor]:
+    monkeypatch.setattr(module, "RESTART_PAUSE", 0.01)
+    with Supervisor(lambda part, line: said.append((part, line)), drain_seconds=1.0) as made:
+        yield made
+        made.stop()
+
+
+def child(name: str, code: str) -> Child:
+    return Child(name, [sys.executable, "-S", "-c", code], cwd=Path.cwd())
+
+
+def interrupt_when(condition_met: bool) -> None:
+    if condition_met:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_lines_are_passed_on_whole_with_their_part(supervisor: Supervisor, said: Said) -> None:
+    code = r"""
+import os, time
+os.write(1, b'first\nsec'); time.sleep(.05); os.write(2, b'ond\n\xff\nno end of line'); time.sleep(60)
+"""
+    supervisor.start(child("talker", code))
+    assert supervisor.run(lambda: interrupt_when(len(said) == 3), every=0.02) == 0
+    assert said == [("talker", line) for line in ("first", "second", "\ufffd", "no end of line")]
+
+
+def test_a_part_that_keeps_failing_ends_it_with_its_last_words(supervisor: Supervisor, said: Said) -> None:
+    supervisor.start(child("fine", "import time; time.sleep(60)"))
+    supervisor.start(child("broken", "import sys; sys.exit('no database')"))
+    assert supervisor.run(lambda: None, every=0.02) == 1
+    assert said.count(("broken", "no database")) == 6 + 1
+    assert ("", "broken ended with exit code 1; starting it again in 0.01 s (1 of 5)") in said
+    assert said[-2:] == [
+        ("", "broken ended with exit code 1 once more: giving up. It said last:"),
+        ("broken", "no database"),
+    ]
+
+
+def test_the_first_one_started_is_stopped_last(supervisor: Supervisor, said: Said) -> None:
+    code = r"""
+import signal, sys, time
+def end(*_):
+    time.sleep(0.1)
+    print('ended', flush=True)
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+print('ready', flush=True)
+time.sleep(60)
+"""
+    supervisor.start(child("server", code))
+    supervisor.start(child("web", code), child("listen", code))
+    assert supervisor.run(lambda: interrupt_when(len(said) == 3), every=0.02) == 0
+    assert {part for part, _ in said[3:5]} == {"web", "listen"}
+    assert said[5:] == [("server", "ended")]
+
+
+def test_a_signal_sent_twice_by_one_ctrl_c_is_one_signal(supervisor: Supervisor, said: Said) -> None:
+    code = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.2), exit())); "
+    supervisor.start(child("slow", code + "print('ready', flush=True); time.sleep(60)"))
+
+    def twice() -> None:
+        if said:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert supervisor.run(twice, every=0.02) == 0
+
+
+@pytest.mark.parametrize(("signals", "code"), [(1, 5), (2, 130)])
+def test_what_does_not_end_is_killed(
+    supervisor: Supervisor, said: Said, signals: int, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SAME_SIGNAL", -1.0)
+    ignoring = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    stubborn = child("stubborn", ignoring + "print('ready', flush=True); time.sleep(60)")
+    supervisor.start(stubborn)
+    began = time.monotonic()
+
+    def interrupt() -> None:
+        for _ in range(signals if said else 0):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    assert supervisor.run(interrupt, every=0.02) == code
+    assert not stubborn.alive()
+    assert (time.monotonic() - began > 1.0) == (signals == 1)

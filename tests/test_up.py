@@ -1,0 +1,253 @@
+"""`manage.py up` as its user sees it: real processes, real signals, real ways to fail."""
+
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from messaging.embedded import EmbeddedServer
+from tests.processes import Process, children_of, exists, plain_environment, python
+from tests.servers import TestServer, free_port
+from tests.sites import Database
+from tests.waiting import eventually
+
+READY = r"Live log +(http://\S+)messages/"
+
+StartUp = Callable[..., Process]
+
+
+@pytest.fixture
+def up(short_directory: Path) -> Iterator[StartUp]:
+    """Starts `manage.py up` on a free port and in a directory of its own; `database_copy` spares the migrations."""
+    started: list[Process] = []
+
+    def start(*arguments: str, **env: str) -> Process:
+        base = plain_environment(VAR_DIR=str(short_directory), PORT="0")
+        started.append(Process(python("manage.py", "up", *arguments), env=base | env))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.clean_up()
+
+
+def site_url(process: Process) -> str:
+    return process.wait_for(READY, timeout=30)[1]
+
+
+def part(process: Process, name: str) -> int:
+    """The pid of a part; fails when there are none or two."""
+    words = {"valkey": "valkey-server", "web": "messaging.webserver", "listen": "django listen"}
+    pids = [
+        pid for pid, line in children_of(process.pid).items() if words[name] in line and "tether" not in line
+    ]
+    assert len(pids) == 1, children_of(process.pid)
+    return pids[0]
+
+
+def test_first_run_makes_an_admin_and_serves_until_ctrl_c(up: StartUp, short_directory: Path) -> None:
+    process = up()
+    url = site_url(process)
+    password = process.wait_for(r"Log in +admin / (\S+)")[1]
+    assert re.search(r"migrations applied", process.stderr)
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        assert client.get("/readyz").json() == {
+            "ready": True,
+            "parts": dict.fromkeys(("database", "migrations", "redis", "listener"), "ok"),
+        }
+        client.get("/admin/login/")
+        form = {"username": "admin", "password": password, "csrfmiddlewaretoken": client.cookies["csrftoken"]}
+        reply = client.post("/admin/login/?next=/admin/", data=form)
+        assert (reply.status_code, reply.headers["location"]) == (302, "/admin/")
+    pids = list(children_of(process.pid))
+    assert len(pids) == 3
+    process.signal(signal.SIGINT)
+    assert process.wait() == 0, process.output
+    assert not [pid for pid in pids if exists(pid)]
+    assert not (short_directory / "valkey.sock").exists()
+
+
+def test_second_run_is_up_within_three_seconds_and_keeps_what_there_was(
+    up: StartUp, database_copy: Database, short_directory: Path
+) -> None:
+    first = up()
+    site_url(first)
+    with TestServer.connect(short_directory / "valkey.sock") as client:
+        client.set("kept", "yes")
+    assert first.terminate() == 0
+
+    began = time.monotonic()
+    second = up()
+    site_url(second)
+    took = time.monotonic() - began
+    assert "Log in" not in second.output  # there is a user already
+    with TestServer.connect(short_directory / "valkey.sock") as client:
+        assert client.get("kept") == b"yes"
+    assert second.terminate() == 0
+    assert took < 3, f"{took:.1f} s"
+
+
+def test_parts_that_are_killed_come_back(up: StartUp, database_copy: Database) -> None:
+    process = up()
+    url = site_url(process)
+    before = {name: part(process, name) for name in ("web", "listen", "valkey")}
+    for name, pid in before.items():
+        subprocess.run(["kill", "-9", str(pid)], check=True)
+        process.wait_for(rf"{name} ended by SIGKILL; starting it again in 0.5 s \(1 of 5\)")
+    eventually(lambda: part(process, "web") != before["web"])
+    eventually(lambda: httpx.get(f"{url}readyz", trust_env=False, timeout=5).status_code == 200, timeout=20)
+    assert {name for name in before if part(process, name) == before[name]} == set()
+    assert process.terminate() == 0
+
+
+def test_killed_up_leaves_nothing_and_the_next_one_works(
+    up: StartUp, database_copy: Database, short_directory: Path
+) -> None:
+    first = up()
+    site_url(first)
+    pids = list(children_of(first.pid))
+    first.kill()
+    second = up()  # while the first one's server may still be writing
+    site_url(second)
+    eventually(lambda: not [pid for pid in pids if exists(pid)], message="the children of a killed `up` end")
+    assert second.terminate() == 0
+
+
+def test_a_server_that_lives_on_is_adopted_and_stopped(
+    up: StartUp, database_copy: Database, short_directory: Path
+) -> None:
+    server = EmbeddedServer(short_directory / "valkey", socket=short_directory / "valkey.sock")
+    server.start()
+    server.wait_ready()
+    process = up()
+    site_url(process)
+    assert server.pid not in children_of(process.pid)
+    assert len(children_of(process.pid)) == 2
+    assert process.terminate() == 0
+    assert not server.alive()
+
+
+def test_stale_socket_is_replaced(up: StartUp, database_copy: Database, short_directory: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(short_directory / "valkey.sock"))
+    process = up()
+    site_url(process)
+    assert process.terminate() == 0
+
+
+def test_drain_that_takes_too_long_is_cut_with_exit_code_5(up: StartUp, database_copy: Database) -> None:
+    process = up("--drain", "0.5")
+    site_url(process)
+    pids = list(children_of(process.pid))
+    subprocess.run(["kill", "-STOP", str(part(process, "listen"))], check=True)
+    assert process.terminate() == 5
+    assert not [pid for pid in pids if exists(pid)]
+
+
+def test_second_signal_ends_at_once(up: StartUp, database_copy: Database) -> None:
+    process = up("--drain", "30")
+    site_url(process)
+    pids = list(children_of(process.pid))
+    listener = part(process, "listen")
+    subprocess.run(["kill", "-STOP", str(listener)], check=True)
+    process.signal(signal.SIGINT)
+    eventually(lambda: len(children_of(process.pid)) < 3, message="the drain has begun")
+    time.sleep(0.4)  # a person's second Ctrl-C: less than 0.3 s apart is taken for the same one
+    process.signal(signal.SIGINT)
+    assert process.wait(5) == 130
+    assert not [pid for pid in pids if exists(pid)]
+
+
+def test_redis_url_is_used_instead_of_a_server_of_its_own(
+    up: StartUp, database_copy: Database, broker: TestServer, short_directory: Path
+) -> None:
+    process = up(REDIS_URL=broker.tcp_url)
+    site_url(process)
+    assert len(children_of(process.pid)) == 2
+    assert f"redis-cli -h 127.0.0.1 -p {broker.port} PUBLISH" in process.stdout
+    assert not (short_directory / "valkey").exists()
+    assert process.terminate() == 0
+    assert broker.client().ping()
+
+
+# -- what cannot start says so, and exits with 3
+
+
+def test_unreachable_redis_is_named_without_its_password(up: StartUp) -> None:
+    began = time.monotonic()
+    process = up(REDIS_URL=f"redis://me:s3cret@127.0.0.1:{free_port()}/0")
+    assert process.wait() == 3
+    assert time.monotonic() - began < 4
+    assert re.search(
+        r"Redis at redis://me:\*\*\*@127\.0\.0\.1:\d+/0 is not usable: .*refused", process.stderr
+    )
+    assert "s3cret" not in process.output
+
+
+def test_silent_redis_is_given_up_after_two_seconds(up: StartUp) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = up(REDIS_URL=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        assert process.wait(6) == 3
+    assert "is not usable" in process.stderr
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://localhost/", "redis://localhost:port/0"])
+def test_malformed_redis_url(up: StartUp, url: str) -> None:
+    process = up(REDIS_URL=url)
+    assert process.wait() == 3
+    assert "Traceback" not in process.stderr
+    assert "is not a Redis URL" in process.stderr
+
+
+def test_taken_port(up: StartUp, short_directory: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = up(PORT=str(port))
+        assert process.wait() == 3
+    assert f"port {port} on 127.0.0.1 is taken: choose another one, as in PORT={port + 1}" in process.stderr
+    assert not (short_directory / "valkey").exists()  # nothing was started
+
+
+@pytest.mark.parametrize("port", ["http", "-1", "65536", "80.5"])
+def test_bad_port(up: StartUp, port: str) -> None:
+    process = up(PORT=port)
+    assert process.wait() == 2
+    assert f"PORT must be a number from 0 to 65535, not '{port}'" in process.stderr
+
+
+def test_socket_path_that_is_too_long(up: StartUp, short_directory: Path) -> None:
+    process = up(VAR_DIR=str(short_directory / ("d" * 100)))
+    assert process.wait() == 3
+    assert re.search(
+        r"the path of the embedded server's socket has \d+ bytes and the system allows \d+", process.stderr
+    )
+
+
+def test_one_directory_runs_once(up: StartUp, database_copy: Database) -> None:
+    first = up()
+    site_url(first)
+    second = up()
+    assert second.wait() == 3
+    assert f"the site already runs on {database_copy.path.parent} (process {first.pid})" in second.stderr
+    assert len(children_of(first.pid)) == 3
+    assert first.terminate() == 0
+
+
+def test_database_that_does_not_answer(up: StartUp) -> None:
+    process = up(DATABASE_URL=f"postgres://me:s3cret@127.0.0.1:{free_port()}/none")
+    assert process.wait() == 3
+    assert "the database is not usable" in process.stderr
+    assert "s3cret" not in process.output
+
+
+def test_directory_that_is_a_file(up: StartUp, short_directory: Path) -> None:
+    (short_directory / "file").touch()
+    process = up(VAR_DIR=str(short_directory / "file"))
+    assert process.wait() == 3
+    assert "Traceback" not in process.stderr
