@@ -3,6 +3,7 @@
 #   PYTHON=python3.12   the interpreter (default: the newest that .ci/find-python finds)
 #   DJANGO=5.2.*        the Django (default: the newest that requirements.txt allows)
 #   VENV=.venv          where it goes
+#   LINT=no             `make test` without lint, format check and types
 #   WORKERS=2           test processes side by side
 #   PYTEST=...          arguments for pytest, such as PYTEST="tests/test_up.py -x"
 #
@@ -13,6 +14,7 @@ PYTHON ?=
 DJANGO ?=
 WORKERS ?= 2
 PYTEST ?=
+LINT ?=
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
@@ -24,7 +26,7 @@ help: ## what there is to make
 run: install ## the whole site in this terminal; PORT=8080 make run
 	@exec $(BIN)/python manage.py up
 
-test: lint pytest ## all that CI runs: lint, format, types, tests
+test: $(if $(filter no,$(LINT)),,lint) pytest ## all that CI runs: lint, format, types, tests
 
 lint: install-dev ## ruff and mypy
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import IO, Protocol, Self
+from typing import IO, Any, Protocol, Self
 
 from messaging import tether
 
@@ -136,6 +136,7 @@ class Supervisor:
         self._at_once = False
         self._in_loop = False
         self._last_signal = -SAME_SIGNAL
+        self._before: dict[signal.Signals, Any] = {}
         self._stages: list[list[_Watched]] = []
         self._selector = selectors.DefaultSelector()
 
@@ -143,7 +144,9 @@ class Supervisor:
         self._wakeup, writer = os.pipe()
         os.set_blocking(writer, False)
         self._selector.register(self._wakeup, selectors.EVENT_READ)
-        self._before = {number: signal.signal(number, self._on_signal) for number in STOPPING}
+        for number in STOPPING:
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # `nohup` is left alone
+                self._before[number] = signal.signal(number, self._on_signal)
         self._before[signal.SIGCHLD] = signal.signal(
             signal.SIGCHLD, lambda number, frame: None
         )  # wakes the loop
