@@ -45,7 +45,7 @@ def pretty(payload: str, binary: bool, *, content_type: str = JSON) -> str:
 
 
 def raw(payload: str, binary: bool) -> str:
-    """The payload as it was published: the first ``SHOWN`` characters of JSON text, or bytes as far as they are text."""
+    """The payload as published, up to ``SHOWN`` characters: its JSON, or its bytes as far as they are text."""
     if binary:
         return decoded(payload_bytes(payload, SHOWN))
     return payload[:SHOWN]
