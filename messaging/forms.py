@@ -39,7 +39,7 @@ class PublishForm(forms.Form):
         help_text=_("For example orders.created. Any name without spaces and without * ? [ ] \\."),
         widget=forms.TextInput(attrs={"class": "vTextField mono", "list": "channel-names", **_PLAIN_INPUT}),
     )
-    data = forms.CharField(
+    payload = forms.CharField(
         label=_("Payload"),
         required=False,
         strip=False,
@@ -75,16 +75,16 @@ class PublishForm(forms.Form):
 
     @classmethod
     def initial_from(cls, message: Message) -> dict[str, str]:
-        """A stored message as a template: what the fields show to begin with; no ``data`` if it is no text."""
+        """A stored message as a template: what the fields show to begin with; no ``payload`` if it is no text."""
         event = message.as_event()
         editable = _editable(message)
-        payload = {} if editable is None else {"kind": editable[0], "data": editable[1]}
+        shown = {} if editable is None else {"kind": editable[0], "payload": editable[1]}
         return {
             "channel": event.channel,
             "type": "" if event.type == event.channel else event.type,
             "key": event.key,
             "headers": "\n".join(f"{name}: {value}" for name, value in event.headers.items()),
-            **payload,
+            **shown,
         }
 
     def clean_channel(self) -> str:
@@ -98,9 +98,9 @@ class PublishForm(forms.Form):
     def clean_kind(self) -> str:
         return self.cleaned_data["kind"] or "auto"
 
-    def clean_data(self) -> str:
+    def clean_payload(self) -> str:
         # A browser sends the line ends of a text area as CR LF, whatever was typed.
-        return str(self.cleaned_data["data"]).replace("\r\n", "\n")
+        return str(self.cleaned_data["payload"]).replace("\r\n", "\n")
 
     def clean_type(self) -> str:
         return self._attribute("type")
@@ -132,13 +132,13 @@ class PublishForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = self.cleaned_data
-        if {"data", "kind"} <= cleaned.keys():
-            self._read_payload(cleaned["data"], cleaned["kind"])
+        if {"payload", "kind"} <= cleaned.keys():
+            self._read_payload(cleaned["payload"], cleaned["kind"])
         if not self.errors:
             try:
                 prepare(**self._call())
             except InvalidMessage as error:  # every other field has been checked on its own
-                self.add_error("data", forms.ValidationError(_sentence(error), code="payload"))
+                self.add_error("payload", forms.ValidationError(_sentence(error), code="payload"))
         return cleaned
 
     def publish(self) -> Event:
@@ -148,13 +148,13 @@ class PublishForm(forms.Form):
     @property
     def may_be_text(self) -> bool:
         """Whether the payload was refused as JSON, and sending it as a text is a way out."""
-        return any(error.code == "json" for error in self.errors.as_data().get("data", ()))
+        return any(error.code == "json" for error in self.errors.as_data().get("payload", ()))
 
     def _call(self) -> dict[str, Any]:
         cleaned = self.cleaned_data
         return {
             "channel": cleaned["channel"],
-            "data": cleaned["payload"],
+            "data": self._data,
             "type": cleaned["type"] or None,
             "key": cleaned["key"] or None,
             "headers": cleaned["headers"],
@@ -170,15 +170,15 @@ class PublishForm(forms.Form):
         return value
 
     def _read_payload(self, text: str, kind: Kind) -> None:
-        """The text area -> ``cleaned_data["payload"]``, or an error there."""
+        """The text area -> the data to publish, or an error there."""
         if not text.strip() and kind != "text":
             empty = _("There is nothing to send. An empty text goes out if you choose Text.")
-            self.add_error("data", forms.ValidationError(empty, code="required"))
+            self.add_error("payload", forms.ValidationError(empty, code="required"))
             return
         try:
-            self.cleaned_data["payload"] = data_of(text, kind)
+            self._data = data_of(text, kind)
         except NotJson as error:
-            self.add_error("data", forms.ValidationError(_no_json(text, error), code="json"))
+            self.add_error("payload", forms.ValidationError(_no_json(text, error), code="json"))
 
 
 def _no_json(text: str, error: NotJson) -> str:
@@ -203,11 +203,17 @@ def _editable(message: Message) -> tuple[Kind, str] | None:
         return ("text", text) if _survives_typing(text) else None
     if not message.content_type.startswith(TEXT):
         return "json", message.payload if is_cut(message.payload, False) else pretty(message.payload, False)
+    value = _value_of(message.payload)
+    if isinstance(value, str) and _survives_typing(value):
+        return "text", value
+    return "json", message.payload
+
+
+def _value_of(payload: str) -> Any:
     try:
-        text = parse_json(message.payload)
+        return parse_json(payload)
     except ValueError:
-        text = None
-    return ("text", text) if isinstance(text, str) and _survives_typing(text) else ("json", message.payload)
+        return None
 
 
 def _survives_typing(text: str) -> bool:
