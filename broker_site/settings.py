@@ -11,12 +11,14 @@ LOG_LEVEL             DEBUG, INFO, WARNING ...           default: INFO
 VAR_DIR               data, sockets and logs             default: var/ beside manage.py
 """
 
+import logging
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from broker_site.addresses import cache_url, database
 from broker_site.secret_key import kept_secret
 
 env = environ.Env()
@@ -81,22 +83,8 @@ TEMPLATES = [
 
 # -- Redis: messages in one database, the cache in another, since the cache's clear() is FLUSHDB
 
-
-def redis_database(url: str, number: int) -> str:
-    """The same server with another database number."""
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query))
-    query.pop("db", None)
-    if parts.scheme == "unix":
-        query["db"] = str(number)
-        return urlunsplit(parts._replace(query=urlencode(query)))
-    return urlunsplit(parts._replace(path=f"/{number}", query=urlencode(query)))
-
-
 REDIS_URL = env.str("REDIS_URL", default="")
-EMBEDDED_SOCKET = (
-    None if REDIS_URL else VAR_DIR / "valkey.sock"
-)  # where `manage.py up` starts a server of its own
+EMBEDDED_SOCKET = None if REDIS_URL else VAR_DIR / "valkey.sock"  # `manage.py up` starts a server there
 if EMBEDDED_SOCKET:
     REDIS_URL = f"unix://{quote(str(EMBEDDED_SOCKET))}?db=0"
 
@@ -109,7 +97,7 @@ MESSAGING = {
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": redis_database(REDIS_URL, 1 if redis_database(REDIS_URL, 1) != REDIS_URL else 2),
+        "LOCATION": cache_url(REDIS_URL),
         "KEY_PREFIX": "broker_site",
         "OPTIONS": {
             "SOCKET_CONNECT_TIMEOUT": 1,
@@ -121,7 +109,9 @@ CACHES = {
 
 # -- the database
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{quote(str(VAR_DIR / 'db.sqlite3'))}")}
+DATABASES = {
+    "default": database(env.str("DATABASE_URL", default=f"sqlite:///{quote(str(VAR_DIR / 'db.sqlite3'))}"))
+}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Several processes write: WAL lets readers go on meanwhile, IMMEDIATE makes writers queue instead of failing with
     # "database is locked" when a read turns into a write, and NORMAL is durable against everything but a power cut.
@@ -175,6 +165,10 @@ USE_TZ = True
 
 # -- the log: one line an event, to stderr
 
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+if LOG_LEVEL not in logging.getLevelNamesMapping():
+    raise ImproperlyConfigured(f"LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {LOG_LEVEL!r}")
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -183,6 +177,6 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
-        "messaging": {"level": env.str("LOG_LEVEL", default="INFO").upper()},
+        "messaging": {"level": LOG_LEVEL},
     },
 }
