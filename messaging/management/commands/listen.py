@@ -1,35 +1,45 @@
-"""Foreign channels and lists, and the log -> rows: the listener in the foreground."""
+"""``manage.py listen``: foreign channels and lists, and the log -> rows; the listener in the foreground."""
 
 from __future__ import annotations
 
-import signal
+import os
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from types import FrameType
 from typing import Any
 
-from django.core.management.base import BaseCommand
+import msgspec
+from django.core.management.base import CommandParser
 
+from messaging import connection
+from messaging.conf import conf
 from messaging.errors import Misconfigured
+from messaging.intake import Rate
 from messaging.listener import Listener, Report
+from messaging.management.terminal_command import CANNOT_START, DRAIN_TIMED_OUT, TerminalCommand
+from messaging.stopping import Stop
+from messaging.tables import lacking
+from messaging.terminal import StatusLine, is_terminal
 
-EPILOG = """examples:
+
+class Command(TerminalCommand):
+    help = """Relay messages from Redis into the database, until told to stop.
+
+Captures what others send over Pub/Sub and through lists, if the settings or the arguments name it. Any number of
+listeners may run: one is in charge, the others stand by."""
+
+    epilog = """examples:
   manage.py listen                       relay the log; capture what the settings name
-  manage.py listen 'orders.*' updates    capture these channels too
+  manage.py listen 'orders.*' updates    capture these Pub/Sub channels too
   manage.py listen --list inbox          drain this list too, first in, first out
 
-exit codes: 0 drained after INT or TERM, 2 usage, 3 cannot start; a second INT or TERM ends it at once
-"""
+exit codes: 0 drained after INT or TERM, 2 usage, 3 cannot start (settings, no tables), 5 drain timed out; a second
+INT or TERM ends it at once with 130. Redis or the database away is no error: it waits, and says so."""
 
-
-class Command(BaseCommand):
-    help = "Relay messages from Redis into the database, until told to stop."
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
-        parser.epilog = EPILOG
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "channels", nargs="*", metavar="PATTERN", help="foreign Pub/Sub channels to capture"
+            "channels",
+            nargs="*",
+            metavar="PATTERN",
+            help="foreign Pub/Sub channels to capture, as names or Redis globs",
         )
         parser.add_argument(
             "--list",
@@ -37,55 +47,61 @@ class Command(BaseCommand):
             default=[],
             dest="lists",
             metavar="NAME",
-            help="a foreign list to drain",
+            help="a foreign list to drain, its right end first; repeatable",
         )
+        parser.add_argument("--json", action="store_true", help="a report on stdout each second, one JSON object a line")
         parser.add_argument(
-            "--quiet",
-            action="store_true",
-            help="no progress line on a terminal (default: shown on a terminal)",
+            "--quiet", action="store_true", help="no progress line (default: shown when stderr is a terminal)"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
+            conf.check()
             listener = Listener(channels=options["channels"], lists=options["lists"])
         except Misconfigured as error:
-            self.stderr.write(f"Cannot start: {error}")
-            sys.exit(3)
+            self.end(CANNOT_START, f"Cannot start: {error}")
+        if missing := lacking(conf.DATABASE):
+            self.end(CANNOT_START, f"Cannot start: the database lacks {missing}: run manage.py migrate")
+        shown = is_terminal(self.stderr) and not options["quiet"]
+        if shown:
+            self.say(self.paint.dim(f"Listening to {connection.where()}; Ctrl-C drains and ends."))
 
-        def drain(number: int, frame: FrameType | None) -> None:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        def drain() -> None:
             listener.stop()
+            if shown:
+                os.write(sys.stderr.fileno(), b"\r\x1b[2Kdraining; a second Ctrl-C ends at once\n")
 
-        signal.signal(signal.SIGINT, drain)
-        signal.signal(signal.SIGTERM, drain)
-        progress = None
-        if sys.stderr.isatty() and not options["quiet"]:
-            progress = Progress(self.stderr).show
-        listener.run(on_tick=progress)
-        if progress is not None:
-            self.stderr.write("")
+        with Stop(drain), StatusLine(self.talk, shown=shown) as status:
+            progress = Progress(status)
+
+            def tick(report: Report) -> None:
+                progress.show(report)
+                if options["json"]:
+                    self.put(msgspec.json.encode(report) + b"\n")
+                    self.stdout.flush()
+
+            drained = listener.run(on_tick=tick)
+        if not drained:
+            self.end(DRAIN_TIMED_OUT, "Drain timed out: a part did not end; what it held is not lost, but stored later")
 
 
 class Progress:
-    """Reports -> one line that is written over itself: what a person wants to know at a glance."""
+    """Reports -> the status line: what a person wants to know at a glance."""
 
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._last: Report | None = None
+    def __init__(self, status: StatusLine) -> None:
+        self._status = status
+        self._rate = Rate()
 
     def show(self, report: Report) -> None:
         """Replace the line."""
-        self._stream.write(f"\r\x1b[2K{self._line(report)}", ending="")
-        self._stream.flush()
-        self._last = report
+        self._status.show(self._line(report))
 
     def _line(self, report: Report) -> str:
+        rate = self._rate.of(report.stored)
         if not report.in_charge:
-            return f"standing by for {report.holder or 'Redis'}"
-        rate = 0.0
-        if self._last is not None and report.at > self._last.at:
-            rate = (report.stored - self._last.stored) / (report.at - self._last.at)
+            return f"standing by for {report.holder}" if report.holder else "waiting for Redis"
         state = "; ".join(sorted(set(report.failures.values()))) or "ok"
-        stored = f"{report.stored:,} stored ({rate:,.0f}/s), {report.captured:,} captured"
-        return f"{stored}, lag {report.lag_seconds:.1f} s, {state}"
+        return (
+            f"{report.stored:,} stored ({rate:,.0f}/s), {report.captured:,} captured, "
+            f"lag {report.lag_seconds:.1f} s, {state}"
+        )

@@ -1,0 +1,193 @@
+"""``manage.py publish``: an argument, or the lines of a pipe -> messages."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+from django.core.management.base import CommandParser
+
+from messaging.conf import conf
+from messaging.errors import BrokerError, InvalidAttribute, InvalidChannel, InvalidMessage, Misconfigured
+from messaging.event import Event
+from messaging.intake import Intake, LineReader, Rate, Totals, data_of
+from messaging.management.terminal_command import (
+    CANNOT_START,
+    DRAIN_TIMED_OUT,
+    FAILED,
+    USAGE,
+    TerminalCommand,
+)
+from messaging.publisher import prepare
+from messaging.sender import Prepared, send_one
+from messaging.stopping import Stop
+from messaging.terminal import StatusLine, is_terminal
+
+SHOWN_EVERY = 0.2  # seconds between two progress lines
+
+
+class Command(TerminalCommand):
+    help = """Publish one message, or each line of standard input as a message.
+
+DATA is JSON if it can be read as such, else text; what is not UTF-8 travels as bytes. Without DATA, or with -, each
+line that comes through the pipe is a message, sent as soon as it is there. While Redis is away the lines wait."""
+
+    epilog = """examples:
+  manage.py publish orders.created '{"id": 1}'
+  manage.py publish updates "New data available"
+  manage.py publish orders.created '{"id": 2}' --type order.v2 --key 2 -H tenant:acme
+  tail -F /var/log/syslog | manage.py publish system.log -
+  manage.py publish imports.rows --json < rows.ndjson
+
+output: one message: its place in the log and its id; lines: nothing, or with --json-output an object for each
+
+exit codes: 0 published (of a pipe: all that was read, after INT or TERM too), 1 something was not published,
+2 usage, 3 cannot start, 5 ended by INT or TERM with lines that Redis had not taken; a second INT or TERM ends it at
+once with 130"""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("channel", metavar="CHANNEL", help="where to publish, for example orders.created")
+        parser.add_argument("data", nargs="?", metavar="DATA", help="the message; - for the lines of standard input")
+        form = parser.add_mutually_exclusive_group()
+        form.add_argument("--json", dest="form", action="store_const", const="json", help="refuse what is not JSON")
+        form.add_argument("--text", dest="form", action="store_const", const="text", help="take all as text")
+        parser.set_defaults(form="auto")
+        parser.add_argument("--type", metavar="TYPE", help="the event's type (default: the channel)")
+        parser.add_argument("--key", metavar="KEY", help="what it is about, such as an order's number")
+        parser.add_argument("--id", metavar="ID", help="the event's id (default: a new one); for one message only")
+        parser.add_argument(
+            "-H",
+            "--header",
+            action="append",
+            default=[],
+            dest="headers",
+            type=header,
+            metavar="NAME:VALUE",
+            help="an attribute of your own: 1 to 20 lower-case letters and digits, a colon, the value; repeatable",
+        )
+        parser.add_argument("--keep-blank", action="store_true", help="publish blank lines too (default: skipped)")
+        parser.add_argument("--json-output", action="store_true", help="print id, channel and position as JSON")
+        parser.add_argument("--quiet", action="store_true", help="no progress and no summary")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        make = partial(
+            prepare,
+            options["channel"],
+            type=options["type"],
+            key=options["key"],
+            headers=dict(options["headers"]),
+        )
+        data = options["data"]
+        try:
+            if data is None or data == "-":
+                if data is None and is_terminal(sys.stdin):
+                    self.end(USAGE, "Nothing to publish: give DATA, or - to type lines (Ctrl-D ends them).")
+                if options["id"]:
+                    self.end(USAGE, "--id names one message, and standard input has many: give DATA.")
+                make("")  # finds what is wrong with everything but the data, before the first line
+                self.lines(make, options)
+            else:
+                self.one(make(data_of(os.fsencode(data), options["form"]), id=options["id"]), options)
+        except (InvalidChannel, InvalidAttribute) as error:
+            self.end(USAGE, f"Not published: {error}")
+        except (InvalidMessage, BrokerError) as error:
+            self.end(FAILED, f"Not published: {error}")
+        except Misconfigured as error:
+            self.end(CANNOT_START, f"Cannot start: {error}")
+
+    def one(self, prepared: Prepared, options: dict[str, Any]) -> None:
+        """Publish one message and print where it is."""
+        event = send_one(prepared)
+        if options["json_output"]:
+            self.report([event])
+        else:
+            self.put(f"{event.location} {event.id}\n".encode())
+            self.stdout.flush()
+
+    def lines(self, make: Any, options: dict[str, Any]) -> None:
+        """Publish standard input."""
+        began = time.monotonic()
+        limit = conf.MAX_EVENT_BYTES
+        shown = is_terminal(self.stderr) and not options["quiet"]
+        with Stop() as stop, StatusLine(self.talk, shown=shown) as status:
+            intake = Intake(
+                LineReader(sys.stdin.fileno(), limit=limit),
+                stop=stop,
+                prepare=lambda raw: make(data_of(raw, options["form"])),
+                limit=limit,
+                blank=options["keep_blank"],
+                tell=partial(self.tell, status),
+                sent=self.report if options["json_output"] else lambda events: None,
+                tick=Progress(status).show,
+            )
+            refused = None
+            try:
+                intake.run()
+            except BrokerError as error:
+                refused = error
+        totals = intake.totals
+        if not options["quiet"]:
+            self.say(summary(totals, options["channel"], time.monotonic() - began))
+        if refused is not None:
+            self.end(FAILED, f"Redis refuses, {counted(totals.unsent, 'line')} not published: {refused}")
+        if totals.unsent:
+            self.end(DRAIN_TIMED_OUT, f"{counted(totals.unsent, 'line')} read but not taken by Redis")
+        if totals.refused:
+            sys.exit(FAILED)
+
+    def tell(self, status: StatusLine, sentence: str, good: bool) -> None:
+        """A change of state, on stderr."""
+        status.clear()
+        self.say((self.paint.green if good else self.paint.yellow)(f"publish: {sentence}"))
+
+    def report(self, events: Sequence[Event]) -> None:
+        """Where messages are, on stdout."""
+        for event in events:
+            place = {"id": event.id, "channel": event.channel, "position": event.location}
+            self.put(msgspec.json.encode(place) + b"\n")
+        self.stdout.flush()
+
+
+class Progress:
+    """Totals -> the status line, a few times a second."""
+
+    def __init__(self, status: StatusLine) -> None:
+        self._status = status
+        self._rate = Rate()
+        self._next = 0.0
+
+    def show(self, totals: Totals) -> None:
+        if (now := time.monotonic()) >= self._next:
+            self._next = now + SHOWN_EVERY
+            waiting = f", {totals.unsent:,} waiting for Redis" if totals.unsent else ""
+            self._status.show(f"{totals.sent:,} published, {self._rate.of(totals.sent):,.0f}/s{waiting}")
+
+
+def summary(totals: Totals, channel: str, seconds: float) -> str:
+    """What became of the lines, in a sentence."""
+    rate = f" ({totals.sent / seconds:,.0f}/s)" if totals.sent > 1 and seconds > 0.1 else ""
+    text = f"{counted(totals.sent, 'message')} published to {channel} in {seconds:.1f} s{rate}"
+    if totals.blank:
+        text += f", {counted(totals.blank, 'blank line')} skipped"
+    if totals.refused:
+        text += f", {counted(totals.refused, 'line')} refused"
+    return text
+
+
+def counted(number: int, what: str) -> str:
+    """``1 line``, ``2 lines``."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def header(text: str) -> tuple[str, str]:
+    """``name:value``, blanks around the value dropped."""
+    name, colon, value = text.partition(":")
+    if not (name and colon and value.strip()):
+        raise argparse.ArgumentTypeError(f"not NAME:VALUE: {text!r}")
+    return name, value.strip()

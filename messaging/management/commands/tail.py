@@ -1,0 +1,187 @@
+"""``manage.py tail``: the log -> lines on a terminal, JSON lines in a pipe."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils import timezone
+
+from messaging import connection, lines, log
+from messaging.errors import Misconfigured
+from messaging.follower import Lost
+from messaging.lines import PersonsLines, Read
+from messaging.log import Position
+from messaging.management.terminal_command import CANNOT_START, FAILED, TerminalCommand
+from messaging.moments import position_of
+from messaging.stopping import Stop
+from messaging.tailer import Tailer, Wanted
+from messaging.terminal import Paint, is_terminal, width
+
+LAST = 10  # messages of the past that a person sees first
+
+
+class Command(TerminalCommand):
+    help = """Follow the log: every message of the channels that match, as it is published.
+
+On a terminal: time, channel, type if it is not the channel's name, payload. In a pipe: one JSON object a line, with
+the payload as "data" (bytes: "data_base64") and the place in the log as "at"."""
+
+    epilog = """examples:
+  manage.py tail                            the last 10 messages, then what comes
+  manage.py tail 'orders.*' 'payments.*'    only these channels (Redis globs)
+  manage.py tail --since 1h --grep error    what spoke of errors in the last hour, then what comes
+  manage.py tail 'orders.*' | jq .data      each payload as it comes
+  manage.py tail --until-end > log.ndjson   all that the log holds, then end
+  manage.py tail orders.created --count 1 --timeout 30 --raw
+                                            wait for one message and print its payload
+
+exit codes: 0 ended by INT or TERM, by --count, --timeout or --until-end, 1 less than --count messages came,
+2 usage, 3 cannot start. Redis away is no error: it waits, and goes on where it was."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "patterns", nargs="*", metavar="PATTERN", help="channels, as names or Redis globs (default: all)"
+        )
+        start = parser.add_mutually_exclusive_group()
+        start.add_argument(
+            "--last",
+            type=how_many,
+            metavar="N",
+            help=f"begin with the last N messages that match, or with 'all' of the log "
+            f"(default: {LAST} on a terminal, 0 in a pipe, all with --until-end)",
+        )
+        start.add_argument(
+            "--since",
+            type=moment,
+            metavar="WHEN",
+            help="begin there: 90s, 10m, 2h, 1d ago, an ISO time, or behind a position such as 1763765275123-0",
+        )
+        start.add_argument("--new", action="store_const", const=0, dest="last", help="begin with the next message")
+        parser.add_argument("--until-end", action="store_true", help="end at the end of the log, wait for nothing")
+        parser.add_argument("--count", type=positive, metavar="N", help="end after N messages")
+        parser.add_argument("--timeout", type=float, metavar="SECONDS", help="end after so long")
+        parser.add_argument(
+            "--grep",
+            action="append",
+            default=[],
+            type=expression,
+            metavar="REGEX",
+            help="only messages in whose channel, type or payload this is found; repeated: all of them",
+        )
+        parser.add_argument(
+            "--exclude", action="append", default=[], type=expression, metavar="REGEX", help="none of these"
+        )
+        form = parser.add_mutually_exclusive_group()
+        form.add_argument("--lines", action="store_true", help="lines for people, in a pipe too")
+        form.add_argument("--json", action="store_true", help="JSON lines, on a terminal too")
+        form.add_argument("--raw", action="store_true", help="only each payload's bytes and a line end")
+        size = parser.add_mutually_exclusive_group()
+        size.add_argument("--wrap", action="store_true", help="do not cut lines at the terminal's width")
+        size.add_argument("--full", action="store_true", help="with all attributes, and JSON over several lines")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        on_terminal = is_terminal(self.stdout)
+        wanted = Wanted(channels=options["patterns"], grep=options["grep"], exclude=options["exclude"])
+        last, since = options["last"], options["since"]
+        if last is None and since is None:
+            last = "all" if options["until_end"] else LAST if on_terminal else 0
+        write = self.writer(on_terminal, options)
+        left = options["count"]
+        with Stop() as stop:
+            try:
+                tailer = Tailer(stop, wanted=wanted, tell=self.tell)
+            except Misconfigured as error:
+                self.end(CANNOT_START, f"Cannot start: {error}")
+            if on_terminal and not options["until_end"]:
+                what = " ".join(options["patterns"]) or "all channels"
+                self.say(self.paint.dim(f"Following {what} of {connection.where()}; Ctrl-C ends."))
+            for batch in tailer.batches(
+                last=None if last == "all" else last,
+                since=since,
+                until_end=options["until_end"],
+                seconds=options["timeout"],
+            ):
+                for each in batch:
+                    if isinstance(each, Lost):
+                        self.stdout.flush()
+                        self.tell(sentence_of(each), False)
+                        continue
+                    write(each)
+                    if left is not None:
+                        left -= 1
+                        if not left:
+                            self.stdout.flush()
+                            return
+                self.stdout.flush()
+        if left and not stop.asked:
+            sys.exit(FAILED)
+
+    def writer(self, on_terminal: bool, options: dict[str, Any]) -> Callable[[Read], None]:
+        """What writes one entry in the form that was asked for."""
+        if options["raw"]:
+            return lambda each: self.put(lines.as_raw(each))
+        if options["json"] or not (on_terminal or options["lines"] or options["wrap"] or options["full"]):
+            return lambda each: self.put(lines.as_json(each))
+        persons = PersonsLines(
+            Paint.of(self.stdout, options),
+            width=width,
+            whole=options["wrap"] or not on_terminal,
+            full=options["full"],
+        )
+        encoding = getattr(self.stdout, "encoding", None) or "utf-8"
+        return lambda each: self.put(persons.line(each).encode(encoding, "backslashreplace"))
+
+    def tell(self, sentence: str, good: bool) -> None:
+        """A change of state, on stderr."""
+        self.say((self.paint.green if good else self.paint.yellow)(f"tail: {sentence}"))
+
+
+def sentence_of(lost: Lost) -> str:
+    """A gap in words."""
+    where = f"partition {lost.partition}: " if len(log.partitions()) > 1 else ""
+    if lost.reason == "reborn":
+        return f"gap: {where}Redis lost its log and began a new one; what was in it and not shown yet is gone"
+    many = "messages" if lost.missed is None else f"{lost.missed:,} messages"
+    return f"gap: {where}{many} had left the log before they could be shown (see REPLAY_ENTRIES)"
+
+
+# -- what options mean --------------------------------------------------------------------------------------------
+
+
+def how_many(text: str) -> int | str:
+    """``"all"`` or a number from 0."""
+    if text == "all":
+        return text
+    return _whole(text, least=0)
+
+
+def positive(text: str) -> int:
+    """A number from 1."""
+    return _whole(text, least=1)
+
+
+def _whole(text: str, *, least: int) -> int:
+    if not (text.isdecimal() and text.isascii() and int(text) >= least):
+        raise argparse.ArgumentTypeError(f"not a whole number from {least}: {text!r}")
+    return int(text)
+
+
+def moment(text: str) -> Position:
+    """As ``messaging.moments`` says."""
+    try:
+        return position_of(text, now=timezone.localtime())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def expression(text: str) -> re.Pattern[str]:
+    """A regular expression."""
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"not a regular expression: {error}: {text!r}") from None

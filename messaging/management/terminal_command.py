@@ -1,0 +1,62 @@
+"""What a command says and how it ends -> streams and exit codes, the same for all commands of the app."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import RawDescriptionHelpFormatter
+from typing import Any, NoReturn
+
+from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
+
+from messaging.terminal import Paint
+
+DONE, FAILED, USAGE, CANNOT_START, UNHEALTHY, DRAIN_TIMED_OUT = 0, 1, 2, 3, 4, 5
+
+
+class HelpFormatter(RawDescriptionHelpFormatter, DjangoHelpFormatter):
+    """Keeps the lines of a description; Django's own options come last."""
+
+
+class TerminalCommand(BaseCommand):
+    """Data on stdout, talk on stderr; ``--help`` keeps its lines and ends in ``epilog``; a reader that has gone away
+    (``| head``) ends the command without a word."""
+
+    epilog = ""
+    requires_system_checks = ()  # the server's processes run them; a command for a person starts at once
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        return super().create_parser(
+            prog_name, subcommand, epilog=self.epilog, formatter_class=HelpFormatter, **kwargs
+        )
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        self.paint = Paint.of(sys.stderr, options)
+        try:
+            return super().execute(*args, **options)
+        except BrokenPipeError:
+            # Python flushes stdout once more at its end, which would complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(DONE)
+
+    def put(self, data: bytes) -> None:
+        """Bytes on stdout; flush ``self.stdout`` when they are to be seen."""
+        binary = getattr(self.stdout, "buffer", None)
+        if binary is not None:
+            binary.write(data)
+        else:  # a test's StringIO
+            self.stdout.write(data.decode(errors="backslashreplace"), ending="")
+
+    def say(self, sentence: str) -> None:
+        """One line on stderr."""
+        self.talk(f"{sentence}\n")
+
+    def talk(self, text: str) -> None:
+        """Text on stderr, as it is and at once."""
+        self.stderr.write(text, style_func=str, ending="")
+        self.stderr.flush()
+
+    def end(self, code: int, sentence: str) -> NoReturn:
+        """Say why in one sentence, and end with an exit code."""
+        self.say(self.paint.red(sentence))
+        sys.exit(code)
