@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from messaging import connection, lease, log
 from messaging.capture import ChannelCapture, ListCapture
 from messaging.conf import conf
-from messaging.loop import Loop, what_failed
+from messaging.loop import Loop, Outages, what_failed
 from messaging.outbox import Sweeper
 from messaging.relay import LostFence, Relay
 
@@ -53,6 +53,7 @@ class Listener:
         self._loops: list[Loop] = []
         self._relays: list[Relay] = []
         self._captures: list[ChannelCapture | ListCapture] = []
+        self._outages = Outages()
         self._was = ""
         self._stored_before = self._captured_before = 0
         self.in_charge = threading.Event()  # set while this listener relays
@@ -63,19 +64,19 @@ class Listener:
 
     def run(self, *, on_tick: Callable[[Report], None] | None = None, tick_seconds: float = 1.0) -> None:
         """Work until stopped. ``on_tick`` gets a report about every ``tick_seconds``."""
-        failure = None
+        failure: str | None = None
         next_tick = time.monotonic()
         try:
             while not self._stopping.is_set():
                 try:
                     self._supervise()
                     if failure is not None:
-                        logger.warning("listener goes on, it is over: %s", failure)
+                        self._outages.ended("listener", failure)
                         failure = None
                 except RedisError as error:
                     if failure is None:
                         failure = what_failed(error)
-                        logger.warning("listener waits, %s: %s", failure, error)
+                        self._outages.began("listener", failure, error)
                     if not self._lease.is_ours:
                         self._end_work()
                 if on_tick is not None and time.monotonic() >= next_tick:
@@ -108,23 +109,25 @@ class Listener:
     def _begin_work(self) -> None:
         self._relays = [Relay(self._client, partition) for partition in log.partitions()]
         for relay in self._relays:
-            self._loops.append(_relay_loop(relay))
+            self._loops.append(_relay_loop(relay, self._outages))
         if self._channels:
             # Its own time-out: a subscription is silent for as long as nobody publishes.
             capture = ChannelCapture(connection.client(timeout=30.0), self._channels)
             self._captures.append(capture)
-            self._loops.append(Loop("capture of channels", capture.step, recover=capture.reset))
+            self._loops.append(
+                Loop("capture of channels", capture.step, outages=self._outages, recover=capture.reset)
+            )
         for name in self._lists:
             drain = ListCapture(self._client, name)
             self._captures.append(drain)
-            self._loops.append(Loop(f"capture of list {name!r}", drain.step))
+            self._loops.append(Loop(f"capture of list {name!r}", drain.step, outages=self._outages))
         sweeper = Sweeper(self._client)
 
         def sweep(stopping: threading.Event) -> None:
             sweeper.sweep({relay.partition: relay.position for relay in self._relays})
             stopping.wait(SWEEP_SECONDS)
 
-        self._loops.append(Loop("outbox", sweep))
+        self._loops.append(Loop("outbox", sweep, outages=self._outages))
         for loop in self._loops:
             loop.start()
         self.in_charge.set()
@@ -160,7 +163,7 @@ class Listener:
         )
 
 
-def _relay_loop(relay: Relay) -> Loop:
+def _relay_loop(relay: Relay, outages: Outages) -> Loop:
     taken_over = False
 
     def step(stopping: threading.Event) -> None:
@@ -176,7 +179,8 @@ def _relay_loop(relay: Relay) -> Loop:
         if taken_over:
             relay.reload()
 
-    return Loop(f"relay of partition {relay.partition}", step, recover=recover, fatal=(LostFence,))
+    name = f"relay of partition {relay.partition}"
+    return Loop(name, step, outages=outages, recover=recover, fatal=(LostFence,))
 
 
 def report_of(raw: bytes | None) -> Report | None:

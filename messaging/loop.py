@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
+from collections import defaultdict
 from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError, connections
@@ -14,19 +16,60 @@ from messaging.errors import BrokerError, BrokerUnavailable
 
 logger = logging.getLogger("messaging.listen")
 
+_UNEXPECTED = "unexpected"
+
 FIRST_PAUSE = 0.1  # seconds after a first failure; doubles
 LONGEST_PAUSE = 5.0
 
 
+class Outages:
+    """Failures of many parts -> one log line when something is wrong with the world, one when it is over.
+
+    A Redis that is away stops capture, relay and outbox alike: that is one change of state, not three.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._suffering: defaultdict[str, set[str]] = defaultdict(
+            set
+        )  # reason -> parts that wait for its end
+        self._since: dict[str, float] = {}
+
+    def began(self, part: str, reason: str, error: Exception) -> None:
+        """This part cannot go on for this reason."""
+        with self._lock:
+            first = not self._suffering[reason]
+            self._suffering[reason].add(part)
+            if first:
+                self._since[reason] = time.monotonic()
+        if first:
+            unexpected = reason.startswith(_UNEXPECTED)
+            level = logging.ERROR if unexpected else logging.WARNING
+            logger.log(
+                level, "%s: %s waits (%s)", reason, part, error, exc_info=error if unexpected else None
+            )
+
+    def ended(self, part: str, reason: str) -> None:
+        """This part goes on."""
+        with self._lock:
+            parts = self._suffering[reason]
+            parts.discard(part)
+            last = not parts and reason in self._since
+            seconds = time.monotonic() - self._since.pop(reason) if last else 0.0
+        if last:
+            logger.warning("over after %.1f s: %s", seconds, reason)
+
+
 class Loop(threading.Thread):
-    """Calls ``step`` again and again. An error is logged when it begins and when it is over, with pauses in between
-    that double from 0.1 s to 5 s and carry a jitter. ``recover`` runs after each failure, before the next step."""
+    """Calls ``step`` again and again, with pauses after errors that double from 0.1 s to 5 s and carry a jitter.
+    ``recover`` runs after each failure, before the next step; an error of the kinds ``fatal`` ends the thread."""
 
     def __init__(
         self,
         name: str,
         step: Callable[[threading.Event], None],
         *,
+        outages: Outages,
         recover: Callable[[], None] | None = None,
         fatal: tuple[type[Exception], ...] = (),
     ) -> None:
@@ -37,7 +80,8 @@ class Loop(threading.Thread):
         self._step = step
         self._recover = recover
         self._fatal = fatal
-        self._label = name
+        self._outages = outages
+        self._part = name
 
     def stop(self) -> None:
         """Ask it to end after the step it is in."""
@@ -62,6 +106,7 @@ class Loop(threading.Thread):
                     pause = FIRST_PAUSE
                     self._succeeded()
         finally:
+            self._succeeded()
             connections.close_all()
 
     def _failed(self, error: Exception) -> None:
@@ -69,16 +114,13 @@ class Loop(threading.Thread):
         if isinstance(error, (OperationalError, InterfaceError)):
             connections.close_all()  # this thread's; a broken one never heals by itself
         if reason != self.failure:
-            expected = not reason.startswith("unexpected")
-            logger.log(
-                logging.WARNING if expected else logging.ERROR,
-                "%s waits, %s: %s", self._label, reason, error, exc_info=None if expected else error,
-            )  # fmt: skip
+            self._succeeded()
+            self._outages.began(self._part, reason, error)
             self.failure = reason
 
     def _succeeded(self) -> None:
         if self.failure is not None:
-            logger.warning("%s goes on, it is over: %s", self._label, self.failure)
+            self._outages.ended(self._part, self.failure)
             self.failure = None
 
 
@@ -94,4 +136,4 @@ def what_failed(error: Exception) -> str:
         return f"Redis refuses ({str(error).split(' ', 1)[0]})"
     if isinstance(error, OSError):
         return f"the system refuses ({type(error).__name__})"
-    return f"unexpected {type(error).__name__}"
+    return f"{_UNEXPECTED} {type(error).__name__}"
