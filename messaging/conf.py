@@ -6,6 +6,7 @@ The class attributes are the defaults, so that this file is the reference of all
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -75,10 +76,12 @@ class Conf:
         default = object.__getattribute__(self, name)
         if not name.isupper():
             return default
-        given = getattr(settings, "MESSAGING", {})
-        if name not in given:
-            return default
-        value = given[name]
+        given = _seen.get("MESSAGING")
+        if given is None:
+            given = getattr(settings, "MESSAGING", {})
+        value = given.get(name, default)
+        if type(value) is type(default):
+            return value
         if isinstance(default, tuple) and isinstance(value, (list, set, frozenset)):
             value = tuple(value)
         if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
@@ -94,7 +97,18 @@ class Conf:
         """The ``source`` of events published here."""
         if given := self.SOURCE:
             return given
-        return "/" + str(getattr(settings, "ROOT_URLCONF", "") or "django").split(".", 1)[0]
+        root: str | None = _seen.get("ROOT_URLCONF") or getattr(settings, "ROOT_URLCONF", None)
+        return _source_of(root or "django")
+
+
+# A publish asks for ten settings. Django keeps those it has been asked for in this dict, and empties it when settings
+# change (LazySettings.__getattr__, __setattr__); its attribute access costs twice as much as everything else here.
+_seen: dict[str, Any] = vars(settings)
+
+
+@lru_cache(maxsize=8)
+def _source_of(root_urlconf: str) -> str:
+    return "/" + root_urlconf.split(".", 1)[0]
 
 
 def names() -> list[str]:

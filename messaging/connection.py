@@ -69,11 +69,13 @@ def _where_kwargs(pool: ConnectionPool) -> dict[str, Any]:
 def pool(*, timeout: float | None) -> ConnectionPool:
     """A pool of connections whose every read and write ends after ``timeout`` seconds; one per process and time-out."""
     where_now = conf.CACHE_ALIAS or conf.URL
-    with _lock:
-        found = _pools.get((where_now, timeout))
-        if found is None:
-            found = _pools[where_now, timeout] = _new_pool(timeout)
-        return found
+    found = _pools.get((where_now, timeout))
+    if found is None:
+        with _lock:
+            found = _pools.get((where_now, timeout))
+            if found is None:
+                found = _pools[where_now, timeout] = _new_pool(timeout)
+    return found
 
 
 def _new_pool(timeout: float | None) -> ConnectionPool:

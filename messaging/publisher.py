@@ -41,9 +41,10 @@ def publish(
     :class:`~messaging.errors.BrokerError` when Redis does not take it (never for an outbox row). Costs at most
     ``PUBLISH_BUDGET`` seconds.
     """
-    prepared = prepare(
+    event = new_event(
         channel,
         data,
+        source=conf.source,
         type=type,
         key=key,
         id=id,
@@ -53,6 +54,7 @@ def publish(
         traceparent=traceparent,
         headers=headers,
     )
+    prepared = event, _encoded(event)
     return outbox_rows.put([prepared])[0] if _wants_row(outbox) else send_one(prepared)
 
 
@@ -80,10 +82,14 @@ def publish_many(
 def prepare(channel: str, data: Any, **attributes: Any) -> Prepared:
     """Arguments of :func:`publish` -> the event and its JSON, both checked."""
     event = new_event(channel, data, source=conf.source, **attributes)
+    return event, _encoded(event)
+
+
+def _encoded(event: Event) -> bytes:
     body = encode(event)
     if len(body) > (limit := conf.MAX_EVENT_BYTES):
-        raise MessageTooLarge(len(body), limit, channel)
-    return event, body
+        raise MessageTooLarge(len(body), limit, event.channel)
+    return body
 
 
 def _prepare_one(message: tuple[str, Any] | Mapping[str, Any]) -> Prepared:

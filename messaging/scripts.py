@@ -56,9 +56,11 @@ def newborn() -> str:
 
 
 @lru_cache(maxsize=64)
-def _append_start(log: str, epoch: str, most: int, partition: int, events: int, whole: bool) -> bytes:
-    start = append_script.packed((log, epoch), arguments=3 + 2 * events, whole=whole)
-    return start + bulk(str(most).encode())
+def _append_frame(namespace: str, most: int, partition: int, events: int, whole: bool) -> tuple[bytes, bytes]:
+    """What stands in an append call before and behind its newborn epoch, and is the same each time."""
+    names = (keys.log(partition), keys.epoch(partition))  # in the namespace
+    start = append_script.packed(names, arguments=3 + 2 * events, whole=whole)
+    return start + bulk(str(most).encode()) + b"$16\r\n", b"\r\n" + bulk(str(partition).encode())
 
 
 def pack_append(partition: int, events: Sequence[tuple[bytes, bytes]], *, whole: bool = False) -> bytes:
@@ -66,10 +68,8 @@ def pack_append(partition: int, events: Sequence[tuple[bytes, bytes]], *, whole:
 
     Packed by hand, since redis-py's way through its client costs more than everything else publish() does.
     """
-    start = _append_start(
-        keys.log(partition), keys.epoch(partition), conf.MAX_LOG_ENTRIES, partition, len(events), whole
-    )
-    parts = [start, b"$16\r\n%b\r\n" % newborn().encode(), bulk(str(partition).encode())]
+    before, behind = _append_frame(conf.NAMESPACE, conf.MAX_LOG_ENTRIES, partition, len(events), whole)
+    parts = [before, newborn().encode(), behind]
     for channel, body in events:
         parts.append(b"$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(channel), channel, len(body), body))
     return b"".join(parts)

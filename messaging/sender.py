@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
+
+from msgspec.structs import force_setattr
 
 from messaging import log
 from messaging.conf import conf
@@ -35,44 +36,27 @@ def send(prepared: Sequence[Prepared]) -> list[Event]:
 
     Raises a :class:`~messaging.errors.BrokerError` whose ``published`` lists what is in the log all the same.
     """
-    sent: list[Event | None] = [None] * len(prepared)
-    home = [partition_of(event.channel) for event, _ in prepared]
+    prefix = conf.CHANNEL_PREFIX
+    homes: dict[int, list[Prepared]] = {}
+    for each in prepared:
+        homes.setdefault(partition_of(each[0].channel), []).append(each)
     try:
-        for partition, group in groupby(
-            sorted(range(len(prepared)), key=home.__getitem__), key=home.__getitem__
-        ):
-            places = list(group)
+        for partition, residents in homes.items():
             done = 0
-            pairs = [(pubsub_channel(prepared[at][0].channel), prepared[at][1]) for at in places]
-            for chunk in log.chunks(pairs):
+            for chunk in log.chunks([((prefix + event.channel).encode(), body) for event, body in residents]):
                 for position in log.append(partition, chunk):
-                    at = places[done]
-                    sent[at] = located(prepared[at][0], partition, position)
+                    located(residents[done][0], partition, position)
                     done += 1
     except BrokerError as error:
-        error.published = [event for event in sent if event is not None]
+        error.published = [event for event, _ in prepared if event.location is not None]
         raise
-    return [event for event in sent if event is not None]
+    return [event for event, _ in prepared]
 
 
 def located(event: Event, partition: int, position: str) -> Event:
-    """The event with its place in the log."""
-    return Event(
-        id=event.id,
-        source=event.source,
-        type=event.type,
-        channel=event.channel,
-        time=event.time,
-        payload=event.payload,
-        content_type=event.content_type,
-        binary=event.binary,
-        key=event.key,
-        correlation_id=event.correlation_id,
-        causation_id=event.causation_id,
-        traceparent=event.traceparent,
-        headers=event.headers,
-        location=f"{partition}.{position}",
-    )
+    """The event, told its place in the log. It is frozen for everyone else; only its sender ever saw it without one."""
+    force_setattr(event, "location", f"{partition}.{position}")
+    return event
 
 
 def pubsub_channel(channel: str) -> bytes:
