@@ -27,6 +27,9 @@ export function dividerNode(row, { act, storedUrl }) {
   if (reason === "reborn") {
     return [el("b", {}, "The log started anew"), el("span", {}, "Redis lost it, or it was emptied. Earlier messages are on the other side of this line; stored ones remain in the table."), stored];
   }
+  if (reason === "unknown") {
+    return [el("b", {}, skipped), el("span", {}, "The log does not know the place where this page was; it goes on with recent messages."), stored];
+  }
   if (reason === "overrun") {
     return [el("b", {}, skipped), el("span", {}, "This page fell too far behind."), from && button("Load from there", () => act.readFrom(from)), stored];
   }

@@ -2,10 +2,10 @@
 
 import { Channels } from "./channels.js";
 import { RateChart } from "./chart.js";
-import { copyButton } from "./clipboard.js";
 import { Detail } from "./detail.js";
 import { dividerNode } from "./dividers.js";
 import { $, el } from "./dom.js";
+import { showEmpty } from "./empty.js";
 import { compileSearch, readAddress, toggleMute, writeAddress } from "./filters.js";
 import { watchScrolling } from "./follow.js";
 import { bindKeys } from "./keys.js";
@@ -32,13 +32,14 @@ let waitingMatch = 0;
 let retention = null;
 let readingFrom = false; // reads from a place in the past: stops when the page is full instead of dropping rows
 let selected = null;
+let cleared = false; // by the reader: an empty page is then no wonder
 
 const stream = new LogStream(site.stream, {
-  state: (state) => (showState(state), showTitle(titleFacts())),
+  state: (state) => (showState(state), showTitle(titleFacts()), showWhyEmpty()),
   hello: (facts) => (retention = facts.retention),
   live: () => {
     readingFrom = false;
-    showEmpty();
+    showWhyEmpty();
   },
   messages: (batch) => take(batch.map(({ id, data }) => toRecord(id, data))),
   gap: (gap) => show(store.divide({ gap })),
@@ -104,7 +105,7 @@ function draw() {
   if (!store.paused) rows.toNewest();
   if (selected) rows.select(selected);
   showNumbers();
-  showEmpty();
+  showWhyEmpty();
   const cost = performance.now() - begin;
   earliest = performance.now() + Math.min(400, cost < 4 ? 0 : cost * 3);
 }
@@ -138,31 +139,16 @@ function endOfRows() {
   return [site.stored ? el("a", { href: site.stored }, "Older ones: stored messages") : ""];
 }
 
-function showEmpty() {
-  const box = $("empty");
-  const settled = ["live", "behind"].includes(stream.state.name);
-  const reason = rows.shown ? "" : store.messages ? "search" : !settled || store.waiting ? "" : store.cleared ? "cleared" : address.channels.length ? "channels" : "teach";
-  if (box.dataset.reason === reason) return;
-  box.dataset.reason = reason;
-  box.hidden = !reason;
-  const card = (title, text, ...actions) => el("div.empty-card", {}, el("h2", {}, title), el("p", {}, text), el("div.actions", {}, ...actions));
-  const button = (text, onclick) => el("button.button", { type: "button", onclick }, text);
-  if (reason === "teach") {
-    box.replaceChildren($("empty-teach").content.cloneNode(true));
-    for (const block of box.querySelectorAll(".try")) block.append(copyButton("Copy", block.querySelector("pre").textContent));
-  } else if (reason === "search") {
-    box.replaceChildren(card("No message matches", "The search looks through what this page holds. New messages that match will appear.", button("Clear the search", () => search(""))));
-  } else if (reason === "channels") {
-    box.replaceChildren(card("Nothing here yet", `This page is listening to ${address.channels.join(", ")}.`, button("Listen to all channels", () => choose({ channels: [] }))));
-  } else if (reason === "cleared") {
-    box.replaceChildren(card("Cleared", "New messages will appear. Nothing was deleted.", button("Show recent messages again", () => start())));
-  }
+function showWhyEmpty() {
+  const facts = { shown: rows.shown, messages: store.messages, waiting: store.waiting, cleared, channels: address.channels, state: stream.state };
+  showEmpty(facts, { clearSearch: () => search(""), allChannels: () => choose({ channels: [] }), again: () => start() });
 }
 
 // -- what the reader does ----------------------------------------------------------------------------------------
 
 function start(from = { last: address.last }) {
   store.reset();
+  cleared = false;
   rates.reset();
   resume();
   readingFrom = Boolean(from.position);
@@ -216,7 +202,7 @@ function resume() {
 
 function clearView() {
   store.clear();
-  store.cleared = true;
+  cleared = true;
   arrived = [];
   openPanel(null);
   redrawAll();

@@ -6,14 +6,14 @@ import { recall, remember } from "./prefs.js";
 
 const FIELDS = ["channel", "data", "type", "key"];
 
-/** Is a text JSON? -> {kind: "empty" | "json" | "text" | "broken", why, at}; broken is text that looks like JSON. */
+/** Is a text JSON? -> {kind: "empty" | "json" | "text" | "broken", why, at}; broken begins like an object or array. */
 export function kindOf(text) {
   if (!text.trim()) return { kind: "empty" };
   try {
     JSON.parse(text);
     return { kind: "json" };
   } catch (error) {
-    if (!/^\s*[{["]/.test(text)) return { kind: "text" };
+    if (!/^\s*[{[]/.test(text)) return { kind: "text" };
     const position = /position (\d+)/.exec(error.message);
     const place = /line (\d+) column (\d+)/.exec(error.message);
     let at = position ? Number(position[1]) : null;
@@ -71,10 +71,10 @@ export class PublishBox {
   }
 
   #changed() {
-    const { kind, why } = kindOf(this.#field("data").value);
+    const { kind, why } = this.#kind();
     const badge = $("publish-kind");
     badge.dataset.kind = kind;
-    badge.textContent = { empty: "", json: "JSON", text: "Plain text", broken: "Not JSON: goes as plain text" }[kind];
+    badge.textContent = { empty: "", json: "JSON", text: "Plain text", broken: "Broken JSON" }[kind];
     badge.title = why ?? "";
     $("publish-format").disabled = kind !== "json";
     remember("publish", Object.fromEntries(FIELDS.map((name) => [name, this.#field(name).value])));
@@ -88,11 +88,17 @@ export class PublishBox {
     this.#changed();
   }
 
+  /** As the server will see it: "Send as plain text" makes everything a text. */
+  #kind() {
+    const found = kindOf(this.#field("data").value);
+    return this.#form.elements.namedItem("kind").checked && found.kind !== "empty" ? { kind: "text" } : found;
+  }
+
   #validate() {
     const field = this.#field("data");
-    const { kind, why, at } = kindOf(field.value);
+    const { kind, why, at } = this.#kind();
     const said = { empty: "Empty: an empty text is sent.", json: "This is valid JSON.", text: "This is plain text, and is sent as such." };
-    this.#error("data", kind === "broken" ? [why] : []);
+    this.#error("data", kind === "broken" ? [`${why}.`] : []);
     this.#say(kind === "broken" ? null : { text: said[kind] });
     if (at === null || at === undefined) return;
     field.focus();
@@ -107,8 +113,9 @@ export class PublishBox {
     if (!this.#field("channel").value.trim()) return this.#refused({ channel: ["On which channel?"] });
     button.disabled = true;
     try {
-      // The form carries the token against forged requests.
-      const response = await fetch(this.#form.action, { method: "POST", body: new FormData(this.#form), headers: { Accept: "application/json" } });
+      // Not as multipart, which would make every line end CR LF. The form carries the token against forged requests.
+      const body = new URLSearchParams(new FormData(this.#form));
+      const response = await fetch(this.#form.action, { method: "POST", body, headers: { Accept: "application/json" } });
       const answer = response.headers.get("content-type")?.includes("json") ? await response.json() : {};
       if (response.status === 201) {
         this.#say({ text: `Published on ${answer.channel}${answer.position ? ` at ${answer.position}` : ""}.`, good: true });

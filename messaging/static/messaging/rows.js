@@ -6,7 +6,7 @@ import { ago, clock, fullTime, messages, size, span } from "./format.js";
 
 const FIRST = 300; // rows rendered at once; the rest follows when the reader scrolls there
 const STEP = 300;
-const CAP = 1500; // rows kept while following
+const CAP = 400; // rows kept while following: each one costs layout whenever rows come in before it
 const LINE = 360; // characters of a payload on one line
 const WRAPPED = 2000;
 const NEAR = 24; // pixels from the newest end that still count as being there
@@ -76,7 +76,7 @@ export class Rows {
       this.#elements.clear();
       this.#list.replaceChildren();
     }
-    this.#insert(matching, fresh && matching.length < 20);
+    this.#insert(matching, fresh && matching.length < 6);
     if (following) this.#cut();
     this.#placeEnd();
     return matching.length;

@@ -11,7 +11,10 @@ export class EventStreamParser {
   /** Milliseconds of the last `retry:` field, null before the first. */
   retry = null;
 
-  /** Takes the next piece of text and returns the events that it completes. An event's `id` is null when it has none. */
+  /**
+   * Takes the next piece of text and returns the events that it completes. An event's `id` is null when it has none;
+   * an id on its own, which moves the place to resume at, comes as an event without name and data.
+   */
   feed(text) {
     const events = [];
     if (!this.#started && text) {
@@ -34,6 +37,7 @@ export class EventStreamParser {
   #line(line, events) {
     if (line === "") {
       if (this.#data.length) events.push({ name: this.#name || "message", data: this.#data.join("\n"), id: this.#id });
+      else if (this.#id !== null) events.push({ name: "", data: "", id: this.#id });
       this.#name = "";
       this.#data = [];
       this.#id = null;

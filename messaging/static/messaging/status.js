@@ -12,7 +12,7 @@ const WORDS = {
     const seconds = Math.ceil((until - Date.now()) / 1000);
     return (seconds > 0 ? `Reconnecting in ${seconds} s` : "Reconnecting") + (attempt > 1 ? `, attempt ${attempt}` : "");
   },
-  refused: ({ why }) => (why === 404 ? "No stream here" : "Signed out"),
+  refused: ({ why }) => ({ 400: "Bad filter", 404: "No stream here" })[why] ?? "Signed out",
   stopped: () => "Stopped",
 };
 
@@ -23,7 +23,7 @@ const SPOKEN = {
   live: "Live",
   behind: "Live, but behind",
   waiting: "Connection lost, reconnecting",
-  refused: "Signed out, or no longer allowed to view messages",
+  refused: "Refused by the server",
   stopped: "Stopped",
 };
 
@@ -35,8 +35,9 @@ export function showState(state) {
     badge.dataset.state = state.name;
     $("state-spoken").textContent = SPOKEN[state.name];
   }
-  badge.disabled = state.name !== "waiting" && state.name !== "refused";
-  badge.title = { waiting: `${state.why ?? ""}. Click to try now.`, refused: "Click to sign in", behind: "This page shows messages later than they are logged" }[state.name] ?? "";
+  const signedOut = state.name === "refused" && (state.why === 401 || state.why === 403);
+  badge.disabled = state.name !== "waiting" && !signedOut;
+  badge.title = { waiting: `${state.why ?? ""}. Click to try now.`, refused: signedOut ? "You are signed out, or may no longer view messages. Click to sign in" : (state.text ?? ""), behind: "This page shows messages later than they are logged" }[state.name] ?? "";
 }
 
 /** `why` is "you" or "scroll"; `matching` counts the waiting messages that the search lets through, null without a search. */

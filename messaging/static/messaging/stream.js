@@ -26,7 +26,7 @@ export function backOff(attempt, retry, random = Math.random) {
 
 /**
  * `on` has functions: `state({name, ...})`, `messages([{id, data}])`, `hello(facts)`, `live(facts)`, `gap(facts)`.
- * States: connecting, catching, live, behind {lag}, waiting {attempt, until, why}, refused {why}, stopped.
+ * States: connecting, catching, live, behind {lag}, waiting {attempt, until, why}, refused {why, text}, stopped.
  */
 export class LogStream {
   #url;
@@ -86,7 +86,7 @@ export class LogStream {
       if (attempt === 0) this.#to({ name: "connecting" });
       const end = await this.#once(closed, (value) => (retry = value));
       if (closed.aborted) return;
-      if (end.refused) return this.#to({ name: "refused", why: end.refused });
+      if (end.refused) return this.#to({ name: "refused", why: end.refused, text: end.text });
       attempt = end.wasLive ? 1 : attempt + 1;
       // The server spreads the times in its `bye` itself.
       const wait = end.bye ? retry : backOff(attempt, retry);
@@ -109,13 +109,14 @@ export class LogStream {
         stop.abort();
       }, STALL);
     };
-    const session = { wasLive: false, bye: null };
+    const session = { wasLive: false, bye: null, resuming: Boolean(this.lastId) };
     try {
       alive();
       const headers = this.lastId ? { "Last-Event-ID": this.lastId } : {};
       const response = await fetch(`${this.#url}?${this.#query}`, { headers, signal: stop.signal, cache: "no-store" });
-      if (response.status === 401 || response.status === 403) return { refused: response.status };
       const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
+      if (response.status === 400) return { refused: 400, text: (await response.text()).slice(0, 500) };
+      if (response.status === 401 || response.status === 403) return { refused: response.status };
       if (response.ok && !isStream) return { refused: response.redirected ? 401 : 404 }; // a login page, or not ours
       if (!response.ok) return { why: `The server answered ${response.status}` };
       await this.#read(response, session, { closed, alive, setRetry });
@@ -173,6 +174,8 @@ export class LogStream {
         this.#clock = facts.now - Date.now();
         this.#to({ name: "catching" });
         this.#on.hello?.(facts);
+        // The server does not know the place where this page was: what follows is recent history.
+        if (session.resuming && facts.resumed === false) this.#on.gap?.({ from: null, to: facts.position, reason: "unknown", missed: null });
       } else if (event.name === "live") {
         const facts = JSON.parse(event.data);
         session.wasLive = true;

@@ -1,0 +1,40 @@
+// Why there are no rows -> the words that say so, and what can be done.
+
+import { copyButton } from "./clipboard.js";
+import { $, el } from "./dom.js";
+
+const button = (text, onclick) => el("button.button", { type: "button", onclick }, text);
+
+const card = (title, text, action) => el("div.empty-card", {}, el("h2", {}, title), el("p", {}, text), el("div.actions", {}, action));
+
+/** Three ways to publish: a part of the page's template. */
+function teaching() {
+  const part = $("empty-teach").content.cloneNode(true);
+  for (const block of part.querySelectorAll(".try")) block.append(copyButton("Copy", block.querySelector("pre").textContent));
+  return part;
+}
+
+/** `facts`: {shown, messages, waiting, cleared, channels, state}; `act`: {clearSearch, allChannels, again}. */
+export function showEmpty({ shown, messages, waiting, cleared, channels, state }, act) {
+  const settled = state.name === "live" || state.name === "behind";
+  let reason = "";
+  if (shown) reason = "";
+  else if (state.name === "refused" && state.text) reason = "refused";
+  else if (messages) reason = "search";
+  else if (settled && !waiting) reason = cleared ? "cleared" : channels.length ? `channels ${channels.join(", ")}` : "teach";
+  const box = $("empty");
+  if (box.dataset.reason === reason) return;
+  box.dataset.reason = reason;
+  box.hidden = !reason;
+  if (!reason) return;
+  const [kind] = reason.split(" ");
+  box.replaceChildren(
+    {
+      teach: teaching,
+      search: () => card("No message matches", "The search looks through what this page holds. New messages that match will appear.", button("Clear the search", act.clearSearch)),
+      refused: () => card("The server does not take this filter", state.text, button("Listen to all channels", act.allChannels)),
+      channels: () => card("Nothing here yet", `This page is listening to ${channels.join(", ")}.`, button("Listen to all channels", act.allChannels)),
+      cleared: () => card("Cleared", "New messages will appear. Nothing was deleted.", button("Show recent messages again", act.again)),
+    }[kind](),
+  );
+}
