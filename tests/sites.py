@@ -102,11 +102,13 @@ class Site:
         )
 
     def ready(self) -> bool:
-        """Whether /readyz says 200."""
+        """Whether /readyz says 200; raises AssertionError with everybody's words when it says something else."""
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
+            reply = httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False)
+        except httpx.TransportError as error:
+            raise AssertionError(f"{error!r}\n{self.web.output}\n{self.listener.output}") from error
+        assert reply.status_code == 200, f"{reply.text[:1000]}\n{self.web.output}\n{self.listener.output}"
+        return True
 
     def start_listener(self) -> None:
         """Again, after a test has ended it."""
@@ -137,7 +139,7 @@ def running_site(template: Database, directory: Path, **more: str) -> Iterator[S
     listener = Process(python("manage.py", "listen"), env=env)
     site = Site(url, env, database, broker, web, listener)
     try:
-        eventually(site.ready, timeout=30, every=0.05, message=f"ready: {web.output}\n{site.listener.output}")
+        eventually(site.ready, timeout=30, every=0.05, message="the site is ready")
         yield site
     finally:
         site.listener.clean_up()

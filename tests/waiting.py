@@ -28,5 +28,5 @@ def eventually(
             what = (
                 message or getattr(condition, "__doc__", None) or getattr(condition, "__name__", "condition")
             )
-            raise AssertionError(f"not within {timeout:g} s: {what}; last seen: {seen!r}")
+            raise AssertionError(f"not within {timeout:g} s: {what}; last seen: {seen}")
         time.sleep(every)
