@@ -31,7 +31,9 @@ class Follower:
         self._client = client
         self._at: dict[int, Position] = {}
         self._epoch: dict[int, str] = {}  # not there: not seen yet
-        self._added: dict[int, int] = {}  # entries that the log had got when it stood at our position, if known
+        self._added: dict[
+            int, int
+        ] = {}  # entries that the log had got when it stood at our position, if known
         self._count = COUNT
 
     def start_at(self, position: Position) -> None:

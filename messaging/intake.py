@@ -206,5 +206,5 @@ class Rate:
         self._marks.append((now, count))
         while len(self._marks) > 2 and now - self._marks[1][0] > 1.0:
             del self._marks[0]
-        (then, before), elapsed = self._marks[0], now - self._marks[0][0]
-        return (count - before) / elapsed if elapsed else 0.0
+        then, before = self._marks[0]
+        return (count - before) / (now - then) if now > then else 0.0

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from messaging import rendering, rows
 from messaging.event import JSON, TEXT, Event, NotAnEvent, format_time, parse_json
 from messaging.log import Entry
 from messaging.terminal import Paint, columns, cut, safe
@@ -95,7 +96,9 @@ def as_json(read: Read) -> bytes:
 
 
 def _members(parts: list[tuple[str, str]]) -> bytes:
-    return b",".join(b'"%b":%b' % (name.encode(), msgspec.json.encode(value)) for name, value in parts if value)
+    return b",".join(
+        b'"%b":%b' % (name.encode(), msgspec.json.encode(value)) for name, value in parts if value
+    )
 
 
 # -- for people ---------------------------------------------------------------------------------------------------
@@ -172,19 +175,10 @@ class PersonsLines:
             *event.headers.items(),
         ]
         lines = [f"    {self._paint.dim(f'{name:<14}')} {safe(value)}" for name, value in facts if value]
-        return "\n".join([*lines, *(f"    {line}" for line in _pretty(event)), "", ""])
+        payload = rendering.pretty(rows.payload_text(event), event.binary, content_type=event.content_type)
+        return "\n".join([*lines, *(f"    {line}" for line in payload.split("\n")), "", ""])
 
 
 def _local(ms: int) -> datetime:
     """Milliseconds since 1970 in the site's time zone; a stream id may be beyond what a calendar holds."""
     return datetime.fromtimestamp(min(ms, _LAST_MS) / 1000, UTC).astimezone()
-
-
-def _pretty(event: Event) -> list[str]:
-    if event.binary:
-        return [safe(event.payload.decode(errors="backslashreplace"))]
-    if event.content_type == JSON:
-        text = msgspec.json.format(event.payload, indent=2).decode()
-    else:
-        text = payload_text(event)
-    return [safe(line) for line in text.split("\n")]

@@ -23,7 +23,8 @@ def position_of(text: str, *, now: datetime) -> Position:
     if _AGE.fullmatch(text):
         try:
             age = sum(
-                (timedelta(**{_UNITS[unit]: float(number)}) for number, unit in _PART.findall(text)), timedelta()
+                (timedelta(**{_UNITS[unit]: float(number)}) for number, unit in _PART.findall(text)),
+                timedelta(),
             )
             return _from(now - age)
         except OverflowError:

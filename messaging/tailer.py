@@ -36,7 +36,11 @@ class Wanted:
 
     def __call__(self, read: Read) -> bool:
         event = read[1]
-        if self.channels and not isinstance(event, NotAnEvent) and not matches_any(self.channels, event.channel):
+        if (
+            self.channels
+            and not isinstance(event, NotAnEvent)
+            and not matches_any(self.channels, event.channel)
+        ):
             return False
         if not self.grep and not self.exclude:
             return True
@@ -69,7 +73,7 @@ class Tailer:
         while not self._stop.asked and (left := deadline - time.monotonic()) > 0:
             try:
                 if started:
-                    found = self._stop.interrupting(lambda: self._next(0 if until_end else left))  # noqa: B023
+                    found = self._stop.interrupting(lambda: self._next(0 if until_end else left))
                 else:
                     found = self._stop.interrupting(lambda: self._start(last, since))
                     started = True
@@ -100,7 +104,8 @@ class Tailer:
         found, broken_off = last_matching(history, self._wanted, count=last, most=SEARCHED_ENTRIES)
         if broken_off:
             self._tell(
-                f"only the newest {SEARCHED_ENTRIES:,} entries were searched: --last all looks through all", False
+                f"only the newest {SEARCHED_ENTRIES:,} entries were searched: --last all looks through all",
+                False,
             )
         return [*found]
 

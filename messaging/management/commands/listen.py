@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import Any
 
 import msgspec
 from django.core.management.base import CommandParser
 
 from messaging import connection
+from messaging.checks import check_settings
 from messaging.conf import conf
 from messaging.errors import Misconfigured
 from messaging.intake import Rate
 from messaging.listener import Listener, Report
+from messaging.loop import Loop
 from messaging.management.terminal_command import CANNOT_START, DRAIN_TIMED_OUT, TerminalCommand
 from messaging.stopping import Stop
 from messaging.tables import lacking
@@ -49,14 +52,18 @@ INT or TERM ends it at once with 130. Redis or the database away is no error: it
             metavar="NAME",
             help="a foreign list to drain, its right end first; repeatable",
         )
-        parser.add_argument("--json", action="store_true", help="a report on stdout each second, one JSON object a line")
+        parser.add_argument(
+            "--json", action="store_true", help="a report on stdout each second, one JSON object a line"
+        )
         parser.add_argument(
             "--quiet", action="store_true", help="no progress line (default: shown when stderr is a terminal)"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            conf.check()
+            for wrong in check_settings():
+                if wrong.is_serious():
+                    raise Misconfigured(wrong.msg)
             listener = Listener(channels=options["channels"], lists=options["lists"])
         except Misconfigured as error:
             self.end(CANNOT_START, f"Cannot start: {error}")
@@ -80,9 +87,14 @@ INT or TERM ends it at once with 130. Redis or the database away is no error: it
                     self.put(msgspec.json.encode(report) + b"\n")
                     self.stdout.flush()
 
-            drained = listener.run(on_tick=tick)
-        if not drained:
-            self.end(DRAIN_TIMED_OUT, "Drain timed out: a part did not end; what it held is not lost, but stored later")
+            listener.run(on_tick=tick)
+        if any(
+            isinstance(thread, Loop) for thread in threading.enumerate()
+        ):  # run() waited for them long enough
+            self.end(
+                DRAIN_TIMED_OUT,
+                "Drain timed out: a part did not end; what it held is not lost, but stored later",
+            )
 
 
 class Progress:

@@ -14,8 +14,9 @@ import msgspec
 from django.core.management.base import CommandParser
 
 from messaging.conf import conf
+from messaging.entered import looks_like_json
 from messaging.errors import BrokerError, InvalidAttribute, InvalidChannel, InvalidMessage, Misconfigured
-from messaging.event import Event
+from messaging.event import TEXT, Event
 from messaging.intake import Intake, LineReader, Rate, Totals, data_of
 from messaging.management.terminal_command import (
     CANNOT_START,
@@ -53,14 +54,20 @@ once with 130"""
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("channel", metavar="CHANNEL", help="where to publish, for example orders.created")
-        parser.add_argument("data", nargs="?", metavar="DATA", help="the message; - for the lines of standard input")
+        parser.add_argument(
+            "data", nargs="?", metavar="DATA", help="the message; - for the lines of standard input"
+        )
         form = parser.add_mutually_exclusive_group()
-        form.add_argument("--json", dest="form", action="store_const", const="json", help="refuse what is not JSON")
+        form.add_argument(
+            "--json", dest="form", action="store_const", const="json", help="refuse what is not JSON"
+        )
         form.add_argument("--text", dest="form", action="store_const", const="text", help="take all as text")
         parser.set_defaults(form="auto")
         parser.add_argument("--type", metavar="TYPE", help="the event's type (default: the channel)")
         parser.add_argument("--key", metavar="KEY", help="what it is about, such as an order's number")
-        parser.add_argument("--id", metavar="ID", help="the event's id (default: a new one); for one message only")
+        parser.add_argument(
+            "--id", metavar="ID", help="the event's id (default: a new one); for one message only"
+        )
         parser.add_argument(
             "-H",
             "--header",
@@ -71,8 +78,12 @@ once with 130"""
             metavar="NAME:VALUE",
             help="an attribute of your own: 1 to 20 lower-case letters and digits, a colon, the value; repeatable",
         )
-        parser.add_argument("--keep-blank", action="store_true", help="publish blank lines too (default: skipped)")
-        parser.add_argument("--json-output", action="store_true", help="print id, channel and position as JSON")
+        parser.add_argument(
+            "--keep-blank", action="store_true", help="publish blank lines too (default: skipped)"
+        )
+        parser.add_argument(
+            "--json-output", action="store_true", help="print id, channel and position as JSON"
+        )
         parser.add_argument("--quiet", action="store_true", help="no progress and no summary")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -104,6 +115,12 @@ once with 130"""
     def one(self, prepared: Prepared, options: dict[str, Any]) -> None:
         """Publish one message and print where it is."""
         event = send_one(prepared)
+        if event.content_type == TEXT and options["form"] == "auto" and looks_like_json(options["data"]):
+            self.say(
+                self.paint.yellow(
+                    "Published as text: it begins like JSON, but is none (--json refuses that)."
+                )
+            )
         if options["json_output"]:
             self.report([event])
         else:

@@ -61,8 +61,12 @@ exit codes: 0 ended by INT or TERM, by --count, --timeout or --until-end, 1 less
             metavar="WHEN",
             help="begin there: 90s, 10m, 2h, 1d ago, an ISO time, or behind a position such as 1763765275123-0",
         )
-        start.add_argument("--new", action="store_const", const=0, dest="last", help="begin with the next message")
-        parser.add_argument("--until-end", action="store_true", help="end at the end of the log, wait for nothing")
+        start.add_argument(
+            "--new", action="store_const", const=0, dest="last", help="begin with the next message"
+        )
+        parser.add_argument(
+            "--until-end", action="store_true", help="end at the end of the log, wait for nothing"
+        )
         parser.add_argument("--count", type=positive, metavar="N", help="end after N messages")
         parser.add_argument("--timeout", type=float, metavar="SECONDS", help="end after so long")
         parser.add_argument(
@@ -82,7 +86,9 @@ exit codes: 0 ended by INT or TERM, by --count, --timeout or --until-end, 1 less
         form.add_argument("--raw", action="store_true", help="only each payload's bytes and a line end")
         size = parser.add_mutually_exclusive_group()
         size.add_argument("--wrap", action="store_true", help="do not cut lines at the terminal's width")
-        size.add_argument("--full", action="store_true", help="with all attributes, and JSON over several lines")
+        size.add_argument(
+            "--full", action="store_true", help="with all attributes, and JSON over several lines"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         on_terminal = is_terminal(self.stdout)
