@@ -123,6 +123,13 @@ def start_web(env: dict[str, str]) -> tuple[Process, str]:
         return web, f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
+def _still_coming(site: Site) -> bool:
+    for process in (site.web, site.listener):
+        if process.popen.poll() is not None:
+            raise RuntimeError(f"{process} ended with {process.wait()}:\n{process.output}")
+    return True
+
+
 @contextmanager
 def running_site(template: Database, directory: Path, **more: str) -> Iterator[Site]:
     """A site with a broker and a database of its own; ``more`` is added to its environment."""
@@ -139,7 +146,9 @@ def running_site(template: Database, directory: Path, **more: str) -> Iterator[S
     listener = Process(python("manage.py", "listen"), env=env)
     site = Site(url, env, database, broker, web, listener)
     try:
-        eventually(site.ready, timeout=30, every=0.05, message="the site is ready")
+        eventually(
+            lambda: _still_coming(site) and site.ready(), timeout=30, every=0.05, message="the site is ready"
+        )
         yield site
     finally:
         site.listener.clean_up()
