@@ -8,7 +8,8 @@ from django.views.generic import RedirectView
 from messaging import health
 
 urlpatterns = [
-    path("", RedirectView.as_view(url="/messages/"), name="home"),
+    path("", RedirectView.as_view(pattern_name="messaging:live"), name="home"),
+    path("messages/", include("messaging.urls")),
     path("accounts/", include("django.contrib.auth.urls")),
     path("admin/", admin.site.urls),
     path(
