@@ -54,6 +54,11 @@ def cut(text: str, most: int) -> str:
     return text
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """``1 line``, ``2 lines``, ``1,000 entries``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def width() -> int:
     """Columns of the terminal, 80 where none says."""
     return shutil.get_terminal_size().columns

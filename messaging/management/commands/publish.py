@@ -28,7 +28,7 @@ from messaging.management.terminal_command import (
 from messaging.publisher import prepare
 from messaging.sender import Prepared, send_one
 from messaging.stopping import Stop
-from messaging.terminal import StatusLine, is_terminal
+from messaging.terminal import StatusLine, counted, is_terminal
 
 SHOWN_EVERY = 0.2  # seconds between two progress lines
 
@@ -195,11 +195,6 @@ def summary(totals: Totals, channel: str, seconds: float) -> str:
     if totals.refused:
         text += f", {counted(totals.refused, 'line')} refused"
     return text
-
-
-def counted(number: int, what: str) -> str:
-    """``1 line``, ``2 lines``."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def header(text: str) -> tuple[str, str]:

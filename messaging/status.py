@@ -1,0 +1,169 @@
+"""Redis and the database, each asked once -> how the broker stands, and what is wrong with it."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import redis
+from django.db import DatabaseError, InterfaceError
+
+from messaging import connection, lease, log
+from messaging.conf import conf
+from messaging.listener import report_of
+from messaging.log import START, Position
+from messaging.models import Cursor, Gap, Message, Quarantine
+from messaging.relay import READER
+from messaging.tables import lacking
+
+NEARLY_FULL = 0.9  # of MAX_LOG_ENTRIES: what is left may be minutes
+COUNTED = 10_000  # rows are counted up to this, so that a look costs little
+
+
+class LogStatus(msgspec.Struct, kw_only=True):
+    """One partition of the log, and how far it is stored. Times are milliseconds since 1970."""
+
+    partition: int
+    epoch: str  # "" before the first message
+    entries: int
+    cap: int  # publish() refuses there
+    replay: int  # so many stored entries are kept
+    first: str | None
+    last: str | None
+    stored_up_to: str | None  # None: nothing of it yet
+    lag_seconds: float  # age of the oldest entry behind that
+
+
+class ListenerStatus(msgspec.Struct, kw_only=True):
+    """The listener in charge, as it last reported."""
+
+    owner: str
+    reported_seconds_ago: float
+    stored: int
+    captured: int
+    lag_seconds: float
+    failures: dict[str, str]
+
+
+class StoreStatus(msgspec.Struct, kw_only=True):
+    """The database. Numbers are counted up to 10,000."""
+
+    outbox_pending: int
+    outbox_oldest_seconds: float
+    quarantined: int
+    gaps: int
+    latest_gap: str | None
+
+
+class Status(msgspec.Struct, kw_only=True):
+    """Everything that ``manage.py messaging status`` says. What could not be asked is ``None`` or empty."""
+
+    healthy: bool
+    problems: list[str]
+    redis: str
+    server: str = ""
+    log: list[LogStatus] = []
+    listener: ListenerStatus | None = None
+    store: StoreStatus | None = None
+
+
+def look(*, max_lag: float) -> Status:
+    """Ask Redis and the database, past the circuit breaker. More than ``max_lag`` seconds of lag are a problem."""
+    status = Status(healthy=True, problems=[], redis=connection.where())
+    cursors = _database(status, max_lag)
+    _redis(status, cursors, max_lag)
+    status.healthy = not status.problems
+    return status
+
+
+def _database(status: Status, max_lag: float) -> dict[int, Cursor]:
+    try:
+        if missing := lacking(conf.DATABASE):
+            status.problems.append(f"the database lacks {missing}: run manage.py migrate")
+            return {}
+        pending = Message.objects.using(conf.DATABASE).pending()
+        oldest = pending.order_by("queued_at").values_list("queued_at", flat=True).first()
+        gap = Gap.objects.using(conf.DATABASE).order_by("-noticed_at").first()
+        status.store = StoreStatus(
+            outbox_pending=_counted(pending),
+            outbox_oldest_seconds=0.0
+            if oldest is None
+            else round((datetime.now(UTC) - oldest).total_seconds(), 3),
+            quarantined=_counted(Quarantine.objects.using(conf.DATABASE)),
+            gaps=_counted(Gap.objects.using(conf.DATABASE)),
+            latest_gap=None if gap is None else f"{gap.noticed_at:%Y-%m-%d %H:%M:%S} {gap}",
+        )
+        cursors = Cursor.objects.using(conf.DATABASE).filter(reader=READER)
+        found = {cursor.partition: cursor for cursor in cursors}
+    except (DatabaseError, InterfaceError) as error:
+        status.problems.append(f"the database is away: {str(error).strip()}")
+        return {}
+    if status.store.outbox_oldest_seconds > max_lag:
+        status.problems.append(
+            f"the outbox holds a message that has been waiting for {status.store.outbox_oldest_seconds:,.0f} s"
+        )
+    return found
+
+
+def _counted(rows: Any) -> int:
+    return int(rows.all()[:COUNTED].count())
+
+
+def _redis(status: Status, cursors: dict[int, Cursor], max_lag: float) -> None:
+    try:
+        client = connection.client(timeout=5.0)
+        server = client.info("server")
+        name = server.get("server_name") or "redis"
+        status.server = f"{name} {server.get(f'{name}_version') or server.get('redis_version', '')}"
+        status.log = [_partition(client, each, cursors.get(each)) for each in log.partitions()]
+        beat = report_of(lease.last_beat(client))
+    except redis.RedisError as error:
+        status.problems.append(f"Redis is away: {error}")
+        return
+    for each in status.log:
+        name = f"partition {each.partition} of the log" if len(status.log) > 1 else "the log"
+        if each.entries >= NEARLY_FULL * each.cap:
+            status.problems.append(f"{name} is nearly full: {each.entries:,} of {each.cap:,} entries")
+        if each.lag_seconds > max_lag:
+            status.problems.append(
+                f"{name} has an entry that has not been stored for {each.lag_seconds:,.0f} s"
+            )
+    if beat is None:
+        status.problems.append("no listener is in charge: run manage.py listen")
+        return
+    status.listener = ListenerStatus(
+        owner=beat.owner,
+        reported_seconds_ago=round(max(0.0, time.time() - beat.at), 1),
+        stored=beat.stored,
+        captured=beat.captured,
+        lag_seconds=beat.lag_seconds,
+        failures=beat.failures,
+    )
+    status.problems += [
+        f"the listener's {part}: {failure}" for part, failure in sorted(beat.failures.items())
+    ]
+
+
+def _partition(client: redis.Redis, partition: int, cursor: Cursor | None) -> LogStatus:
+    bounds = log.bounds(client, partition)
+    at = START
+    if (
+        cursor is not None and cursor.epoch == bounds.epoch
+    ):  # of another epoch, nothing of this log is stored yet
+        at = Position(cursor.log_ms, cursor.log_seq)
+    oldest = log.read(client, partition, at, count=1, block_ms=None) if at < bounds.last else []
+    seconds, microseconds = client.time()  # positions are of Redis's clock
+    now = seconds + microseconds / 1e6
+    return LogStatus(
+        partition=partition,
+        epoch=bounds.epoch,
+        entries=bounds.entries,
+        cap=conf.MAX_LOG_ENTRIES,
+        replay=conf.REPLAY_ENTRIES,
+        first=None if bounds.first is None else str(bounds.first),
+        last=str(bounds.last) if bounds.last > START else None,
+        stored_up_to=str(at) if at > START else None,
+        lag_seconds=max(0.0, round(now - oldest[0].position.ms / 1000, 3)) if oldest else 0.0,
+    )
