@@ -1,0 +1,30 @@
+"""The name of a figure -> what it compares and the ratio it has to keep. The one table of all bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """``at_least``: the ratio is a speed and has to reach ``limit``; else it is a time and must not exceed it."""
+
+    compares: str
+    limit: float
+    at_least: bool = True
+
+    def holds(self, ratio: float) -> bool:
+        return ratio >= self.limit if self.at_least else ratio <= self.limit
+
+    def __str__(self) -> str:
+        return f"{'>=' if self.at_least else '<='} {self.limit:g}"
+
+
+BOUNDS = {
+    "publish": Bound("publish(), to redis-py's evalsha() of the same script", 1.0),
+    "publish_many": Bound("publish_many(), to the same script in redis-py's pipeline", 0.9),
+    "relay_sqlite": Bound("relay, to XREAD + executemany() of plain INSERTs", 0.75),
+    "relay_postgresql": Bound("relay, to XREAD + COPY straight into the table", 0.75),
+    "tutorial_sqlite": Bound("relay, to pubsub.listen() + Model.objects.create()", 8.0),
+    "tutorial_postgresql": Bound("relay, to pubsub.listen() + Model.objects.create()", 20.0),
+}
