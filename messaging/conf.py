@@ -70,7 +70,9 @@ class Conf:
     LIVE_HEARTBEAT_SECONDS: float = 15.0
     LIVE_MAX_AGE_SECONDS: float = 3600.0  # a stream ends after this, with jitter; the browser resumes
     LIVE_SEND_SECONDS: float = 30.0  # a client that takes no byte for this long is dropped
-    LIVE_MAX_STREAMS: int = 10_000
+    LIVE_MAX_STREAMS: int = 10_000  # of a process; more are told to come back later
+    LIVE_RECHECK_SECONDS: float = 60.0  # how often the permission of an open stream is asked again
+    LIVE_CATCH_UP: int = 100_000  # messages sent to a client that resumes before the rest is skipped, with a gap
 
     def __getattribute__(self, name: str) -> Any:
         default = object.__getattribute__(self, name)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from django.urls import path
 
 from messaging import views
+from messaging.live.view import stream
 
 app_name = "messaging"
 
 urlpatterns = [
     path("", views.live, name="live"),
+    path("stream", stream, name="stream"),
     path("publish/", views.publish, name="publish"),
     path("channels/", views.channels, name="channels"),
     path("at/<str:location>/", views.at, name="at"),

@@ -1,0 +1,28 @@
+"""What the live streams of this process did -> numbers, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the process started, but for the first two: they are of this moment."""
+
+    clients: int = 0
+    feeds: int = 0
+    connected: int = 0  # streams that began
+    refused: int = 0  # without permission
+    overloaded: int = 0  # turned away by LIVE_MAX_STREAMS, or because a part was away
+    entries: int = 0  # read from the log, each once
+    frames: int = 0  # given to clients
+    bytes: int = 0
+    chunks: int = 0  # writes that carried them
+    dropped: int = 0  # clients that took nothing for LIVE_SEND_SECONDS
+    overruns: int = 0  # clients that fell off their feed while connected
+    catch_ups: int = 0  # pages read from the log or the table for clients that were behind
+    gaps: int = 0  # told to clients
+    reborn: int = 0  # logs that began anew under the reader
+
+
+counters = Counters()

@@ -1,0 +1,95 @@
+"""Frames of one filter -> chunks of bytes that all its clients share. Pure: no I/O.
+
+A client holds a position in the feed, a number. Whoever stands at the same position gets the same bytes object, joined
+once, so a burst costs each client one write however many messages it has.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from messaging.frames import Where
+from messaging.live.filters import Filter
+from messaging.live.ring import Item
+
+if TYPE_CHECKING:
+    from messaging.live.stream import Stream
+
+CHUNK_BYTES = (
+    128 * 1024
+)  # of one write: what a client that stopped reading costs beside the server's own buffer
+MOST_CHUNKS = 8  # joined and kept; more only when clients stand at many places
+
+Chunk = tuple[bytes, int, Where]  # the bytes, the position behind them, the places read with them
+
+
+class Feed:
+    """The frames of one filter that the shared ring still has."""
+
+    def __init__(self, filter_: Filter) -> None:
+        self.filter = filter_
+        self.end = 0  # position of the next frame
+        self.visible = (
+            0  # up to where clients may take: moved by each flush, so that they take the same spans
+        )
+        self.clients = 0
+        self.sleepers: set[Stream] = set()
+        self._items: list[Item] = []
+        self._serials: list[int] = []
+        self._dropped = 0  # items at the front of the lists that are gone, removed now and then
+        self._chunks: dict[int, Chunk] = {}
+
+    @property
+    def first(self) -> int:
+        """Position of the oldest frame that can still be taken."""
+        return self.end - len(self._items) + self._dropped
+
+    def add(self, item: Item, serial: int) -> None:
+        self._items.append(item)
+        self._serials.append(serial)
+        self.end += 1
+
+    def trim(self, oldest: int) -> None:
+        """Drop what the shared ring has dropped: items with a serial number below ``oldest``."""
+        at, serials = self._dropped, self._serials
+        while at < len(serials) and serials[at] < oldest:
+            at += 1
+        self._dropped = at
+        if at > 512 and at * 2 > len(serials):
+            del self._items[:at], serials[:at]
+            self._dropped = 0
+
+    def flush(self) -> set[Stream]:
+        """Let clients take everything; whoever waits for it."""
+        self.visible = self.end
+        self._chunks.clear()
+        sleepers, self.sleepers = self.sleepers, set()
+        return sleepers
+
+    def take(self, at: int) -> Chunk | None:
+        """What to send to a client at this position; ``None`` when there is nothing. ``at`` is not below ``first``."""
+        if at >= self.visible:
+            return None
+        chunk = self._chunks.get(at)
+        if chunk is None:
+            chunk = self._join(at)
+            if len(self._chunks) >= MOST_CHUNKS:
+                self._chunks.clear()
+            self._chunks[at] = chunk
+        return chunk
+
+    def forget_chunks(self) -> None:
+        self._chunks.clear()
+
+    def _join(self, at: int) -> Chunk:
+        offset = len(self._items) - self.end
+        frames: list[bytes] = []
+        size = 0
+        for index in range(at + offset, self.visible + offset):
+            frame = self._items[index].frame
+            size += len(frame)
+            if size > CHUNK_BYTES and frames:
+                break
+            frames.append(frame)
+        last = at + len(frames)
+        return b"".join(frames), last, self._items[last + offset - 1].where

@@ -1,0 +1,262 @@
+"""Entries -> frames, each made once -> the feeds of all streams of this process; and when they may be sent.
+
+One hub for each event loop. Everything in it happens on that loop, so that between two awaits nothing moves: a stream
+that looks at the ring and joins its feed in one breath has neither a hole nor a message twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from messaging.conf import conf
+from messaging.frames import Place, Where, format_id, named
+from messaging.live import stopping
+from messaging.live.access import Gate
+from messaging.live.counters import counters
+from messaging.live.feed import Feed
+from messaging.live.filters import Filter
+from messaging.live.history import Gap, item_of
+from messaging.live.reader import Reader
+from messaging.live.ring import Item, Ring, renumbered
+from messaging.live.threads import Threads
+from messaging.live.ticker import tick_for_ever
+from messaging.log import Entry
+
+if TYPE_CHECKING:
+    from messaging.live.stream import Stream
+
+logger = logging.getLogger("messaging.live")
+
+MOST_ROUTES = 10_000  # channels whose feeds are remembered
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.1  # seconds between two flushes; shorter than the first is none
+
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+
+class Hub:
+    """What all streams of a process share."""
+
+    def __init__(self) -> None:
+        self.ring = Ring(conf.LIVE_RING)
+        self.heads: Where = ()  # how far the readers are; empty until each has begun
+        self.streams: set[Stream] = set()
+        self.stopping = False
+        self.threads = Threads()
+        self.gate = Gate(self.threads)
+        self.retention: dict[str, int | None] = {"entries": 0, "oldest": None, "cap": 0}
+        self._feeds: dict[Filter, Feed] = {}
+        self._routes: dict[str | None, list[Feed]] = {}
+        self._dirty: set[Feed] = set()
+        self._begun: dict[int, Place] = {}
+        self._early: list[tuple[int, Sequence[Entry], str]] = []
+        self._pausing = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._undo: stopping.Undo = lambda: None
+        self._readers: list[Reader] = []
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start readers and ticker, unless they run, and listen for the signal that stops the server."""
+        if self._tasks or self.stopping:
+            return
+        self._undo = stopping.on_signal(asyncio.get_running_loop(), self.stop)
+        self._readers = [Reader(self, partition) for partition in range(conf.PARTITIONS)]
+        steps = [reader.run() for reader in self._readers]
+        self._tasks = [asyncio.create_task(step) for step in (*steps, tick_for_ever(self))]
+
+    @property
+    def ready(self) -> bool:
+        """Has every partition been read once?"""
+        return bool(self.heads)
+
+    @property
+    def away(self) -> bool:
+        """Is Redis being waited for?"""
+        return any(reader.away for reader in self._readers)
+
+    def stop(self) -> None:
+        """End all streams with a word, and let no new one begin."""
+        if not self.stopping:
+            self.stopping = True
+            logger.info("the live log ends %d streams", len(self.streams))
+            for stream in list(self.streams):
+                stream.end("shutdown")
+            asyncio.get_running_loop().call_later(1.0, self._drop_all)
+
+    def _drop_all(self) -> None:
+        for stream in list(self.streams):
+            stream.drop()
+
+    async def close(self) -> None:
+        """Stop, and wait until the readers have let go."""
+        self.stop()
+        self._undo()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.threads.close()
+
+    # -- streams --------------------------------------------------------------------------------------------------
+
+    def join(self, stream: Stream) -> Feed:
+        """The stream is one of ours from now on; its feed."""
+        self.start()
+        feed = self._feeds.get(stream.filter)
+        if feed is None:
+            feed = self._feeds[stream.filter] = Feed(stream.filter)
+            self._routes.clear()
+        feed.clients += 1
+        self.streams.add(stream)
+        self._count()
+        return feed
+
+    def leave(self, stream: Stream) -> None:
+        """It is gone; a feed that nobody hears goes too."""
+        if stream not in self.streams:
+            return
+        self.streams.discard(stream)
+        feed = stream.feed
+        feed.sleepers.discard(stream)
+        feed.clients -= 1
+        if not feed.clients:
+            del self._feeds[feed.filter]
+            self._dirty.discard(feed)
+            self._routes.clear()
+        self._count()
+
+    def _count(self) -> None:
+        counters.clients, counters.feeds = len(self.streams), len(self._feeds)
+
+    # -- what the readers say -------------------------------------------------------------------------------------
+
+    def begin(self, partition: int, start: Place) -> None:
+        """A partition is read from here on. Streams begin when that is true for all."""
+        if self.heads:
+            self.heads = _moved(self.heads, partition, start)
+            self.ring.restart(self.heads)
+            return
+        self._begun[partition] = start
+        if len(self._begun) == len(self._readers):
+            self.heads = tuple(self._begun[at] for at in range(len(self._begun)))
+            self.ring.restart(self.heads)
+            early, self._early = self._early, []
+            for arguments in early:
+                self.take(*arguments)
+            for stream in self.streams:
+                stream.wake()
+
+    def take(self, partition: int, entries: Sequence[Entry], epoch: str) -> None:
+        """New entries of a partition: frame, keep, hand to the feeds that want them."""
+        if not entries:
+            return
+        if not self.heads:
+            self._early.append((partition, entries, epoch))
+            return
+        counters.entries += len(entries)
+        items: Sequence[Item] = [item_of(entry, epoch) for entry in entries]
+        if len(self.heads) > 1:
+            items = list(renumbered(items, self.heads))
+        for item in items:
+            self._spread(item)
+        self._arrived()
+
+    def reborn(self, partition: int, start: Place) -> None:
+        """The log began anew: everybody hears of it, and reads on from its new start."""
+        counters.reborn += 1
+        if not self.heads:
+            self._begun[partition] = start
+            return
+        to = _moved(self.heads, partition, start)
+        gap = Gap(format_id(self.heads), to, "reborn")
+        frame = named("gap", gap.facts(), id=format_id(to))
+        counters.gaps += len(self.streams)
+        self._spread(Item(partition, to, None, frame, everyone=True))
+        self._arrived()
+
+    def lost_track(self, partition: int) -> None:
+        """The reader cannot go on where it was: each stream looks for itself what it has missed."""
+        for stream in self.streams:
+            stream.detach()
+        logger.warning("partition %d was trimmed while Redis was away; streams look in the table", partition)
+
+    def _spread(self, item: Item) -> None:
+        serial = self.ring.end
+        self.heads = item.where
+        self.ring.add(item)
+        for feed in self._feeds.values() if item.everyone else self._route(item.channel):
+            feed.add(item, serial)
+            self._dirty.add(feed)
+
+    def _route(self, channel: str | None) -> list[Feed]:
+        route = self._routes.get(channel)
+        if route is None:
+            if len(self._routes) >= MOST_ROUTES:
+                self._routes.clear()
+            route = [feed for feed in self._feeds.values() if feed.filter.takes(channel)]
+            self._routes[channel] = route
+        return route
+
+    # -- when to send ---------------------------------------------------------------------------------------------
+
+    def _arrived(self) -> None:
+        if self._dirty and not self._pausing:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Wake whoever waits for what has come, once, and measure what that costs."""
+        started = time.perf_counter()
+        self._pausing = True
+        for feed in self._dirty:
+            feed.trim(self.ring.first)
+            for stream in feed.flush():
+                stream.wake()
+        self._dirty.clear()
+        # The streams run after this callback, their sockets are written after the next one.
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, partial(self._flushed, started))
+
+    def _flushed(self, started: float) -> None:
+        """The next flush waits as long as this one took: half of the time stays for everything else."""
+        pause = min(time.perf_counter() - started, LONGEST_PAUSE)
+        if pause < SHORTEST_PAUSE:
+            self._resume()
+        else:
+            asyncio.get_running_loop().call_later(pause, self._resume)
+
+    def _resume(self) -> None:
+        self._pausing = False
+        self._arrived()
+
+    # -- for the ticker -------------------------------------------------------------------------------------------
+
+    def trim_feeds(self) -> None:
+        """Let go of what the ring has let go of, and of chunks that nobody asks for any more."""
+        for feed in self._feeds.values():
+            feed.trim(self.ring.first)
+            feed.forget_chunks()
+
+
+def _moved(where: Where, partition: int, place: Place) -> Where:
+    return (*where[:partition], place, *where[partition + 1 :])
+
+
+def spread(low: float, high: float) -> float:
+    """A random number of seconds, so that many clients do not come back in step."""
+    return random.uniform(low, high)  # noqa: S311 (jitter)
+
+
+def hub() -> Hub:
+    """The hub of the running event loop."""
+    loop = asyncio.get_running_loop()
+    found = _hubs.get(loop)
+    if found is None:
+        found = _hubs[loop] = Hub()
+    return found

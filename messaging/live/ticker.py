@@ -1,0 +1,89 @@
+"""The clock -> heartbeats, ends of streams grown old, permissions asked again, clients that take nothing cut off.
+
+One task for all streams of a process: a timer for each would cost more than the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from messaging import connection
+from messaging.conf import conf
+from messaging.live import history
+from messaging.live.counters import counters
+
+if TYPE_CHECKING:
+    from messaging.live.hub import Hub
+    from messaging.live.stream import Stream
+
+logger = logging.getLogger("messaging.live")
+
+TICK_SECONDS = 1.0
+MOST_CHECKED = 50  # sessions whose permission is asked again in one tick
+RETENTION_SECONDS = 10.0
+
+
+async def tick_for_ever(hub: Hub) -> None:
+    """Until cancelled."""
+    retention_due = 0.0
+    while True:
+        now = time.monotonic()
+        try:
+            look_after(hub, now)
+            hub.trim_feeds()
+            hub.gate.forget(now)
+            if now >= retention_due and (hub.streams or not retention_due):
+                retention_due = now + RETENTION_SECONDS
+                await _learn_retention(hub)
+            await _check_permissions(hub, now)
+        except Exception:
+            logger.exception("the ticker of the live streams goes on after an unexpected error")
+        await asyncio.sleep(min(TICK_SECONDS, conf.LIVE_HEARTBEAT_SECONDS / 4))
+
+
+def look_after(hub: Hub, now: float) -> None:
+    """Heartbeats, deadlines and ages, each a comparison."""
+    silent = now - conf.LIVE_HEARTBEAT_SECONDS
+    stalled = now - conf.LIVE_SEND_SECONDS
+    for stream in list(hub.streams):
+        if stream.busy_since:
+            if stream.busy_since < stalled:
+                counters.dropped += 1
+                logger.info("a stream is dropped: its client took nothing for %.0f s", conf.LIVE_SEND_SECONDS)
+                stream.drop()
+        elif stream.expires < now:
+            stream.end("age")
+        elif stream.wrote < silent:
+            stream.beat()
+
+
+async def _learn_retention(hub: Hub) -> None:
+    """What ``hello`` says of the log; the old answer stays while Redis is away."""
+    try:
+        hub.retention = await hub.threads.run(lambda: history.retention(connection.client()))
+    except Exception as error:  # Redis's
+        logger.debug("retention is not known: %s", error)
+
+
+async def _check_permissions(hub: Hub, now: float) -> None:
+    """Ask again for the sessions that were not asked for a minute, some in each tick; end those that lost it."""
+    due: dict[str, list[Stream]] = {}
+    for stream in hub.streams:
+        key = stream.session_key
+        if (
+            key
+            and now - stream.checked >= conf.LIVE_RECHECK_SECONDS
+            and (key in due or len(due) < MOST_CHECKED)
+        ):
+            due.setdefault(key, []).append(stream)
+    if not due:
+        return
+    withdrawn = await hub.gate.withdrawn(due)
+    for session_key, streams in due.items():
+        for stream in streams:
+            stream.checked = now
+            if session_key in withdrawn:
+                stream.end("permission")

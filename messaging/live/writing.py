@@ -1,0 +1,71 @@
+"""Chunks of a stream -> an ASGI response, and word of a client that has left or takes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import aclosing
+from typing import Any
+
+from messaging.live.stream import Stream
+
+HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache, no-transform",  # a proxy that compresses would also buffer
+    "X-Accel-Buffering": "no",  # nginx
+    "X-Content-Type-Options": "nosniff",
+}
+FORBIDDEN = "The live log is for users who are logged in and have the permission messaging.view_message.\n"
+_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+def start() -> dict[str, Any]:
+    return {"type": "http.response.start", "status": 200, "headers": _HEADERS}
+
+
+def body(chunk: bytes, *, more: bool) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": chunk, "more_body": more}
+
+
+async def serve(stream: Stream, receive: Receive, send: Send) -> None:
+    """Write the stream until it or its client ends."""
+    watching = asyncio.create_task(_watch(stream, receive))
+    stream.abort = _cutter(send, asyncio.current_task())
+    try:
+        async with aclosing(stream.chunks()) as chunks:
+            await send(start())
+            async for chunk in chunks:
+                stream.busy_since = stream.wrote = time.monotonic()
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                stream.busy_since = 0.0
+                if stream.gone:
+                    return
+        if not stream.gone:
+            await send(body(b"", more=False))
+    except OSError:
+        pass  # servers that say so when the client has gone
+    finally:
+        watching.cancel()
+
+
+async def _watch(stream: Stream, receive: Receive) -> None:
+    """Notice at once that the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    stream.leave()
+
+
+def _cutter(send: Send, task: asyncio.Task[Any] | None) -> Callable[[], object]:
+    """What ends a connection whose client does not read. ASGI knows no such thing, and closing in good order would
+    wait for the client: so the server's transport is asked, where the server shows it; else the task is cancelled."""
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    abort: Callable[[], object] | None = getattr(transport, "abort", None)
+    return abort or (task.cancel if task is not None else _nothing)
+
+
+def _nothing() -> None:
+    pass
