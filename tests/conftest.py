@@ -68,9 +68,10 @@ def broker(valkey_server: TestServer, settings: Settings) -> Iterator[TestServer
 
 
 def reset_clients() -> None:
-    """Closes the app's cached clients, so that the next one reads the settings again."""
-    if importlib.util.find_spec("messaging.connection"):
-        importlib.import_module("messaging.connection").reset()
+    """Closes the app's cached clients, so that the next one reads the settings again; the breaker forgets as well."""
+    for name in ("messaging.connection", "messaging.wire"):
+        if importlib.util.find_spec(name):
+            importlib.import_module(name).reset()
 
 
 @pytest.fixture(scope="session")
