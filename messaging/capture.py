@@ -23,6 +23,7 @@ logger = logging.getLogger("messaging.listen")
 
 BATCH = 500  # messages appended in one call
 PROBE_SECONDS = 5.0  # between two probes of the subscription
+REST_SECONDS = 10.0  # for the rest of a message that has begun to arrive
 SILENT_SECONDS = 10.0  # without hearing the probe, the subscription is made anew
 
 
@@ -76,8 +77,14 @@ class ChannelCapture:
         self._heard = self._probe_sent = time.monotonic()
 
     def _next(self, timeout: float) -> Sequence[Any] | None:
-        assert self._pubsub is not None  # noqa: S101 (for the type checker; step() has subscribed)
-        return self._pubsub.parse_response(block=False, timeout=timeout)  # type: ignore[no-any-return]
+        """A message whose beginning comes within ``timeout`` seconds. Its rest may be on the way still and gets time
+        of its own: redis-py would take a short time-out for a broken connection, and the subscription would be lost."""
+        pubsub = self._pubsub
+        assert pubsub is not None  # noqa: S101 (for the type checker; step() has subscribed)
+        connection: Any = pubsub.connection
+        if not connection.can_read(timeout=timeout):
+            return None
+        return pubsub.parse_response(block=False, timeout=REST_SECONDS)  # type: ignore[no-any-return]
 
     def _check_alive(self) -> None:
         """A socket may be half open for ever: what we send to ourselves has to come back."""

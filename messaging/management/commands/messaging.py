@@ -89,10 +89,8 @@ def _log(log: LogStatus, name: str) -> Iterator[str]:
     if not log.epoch:
         yield _row(name, "not born yet: nothing has been published")
         return
-    yield _row(
-        name,
-        f"{counted(log.entries, 'entry', 'entries')}, at most {log.cap:,}; the newest {log.replay:,} are kept for replay",
-    )
+    held = counted(log.entries, "entry", "entries")
+    yield _row(name, f"{held}, at most {log.cap:,}; the newest {log.replay:,} are kept for replay")
     if log.first is not None:
         yield _row("  first", _place(log.first))
     if log.last is not None:
