@@ -179,14 +179,14 @@ class Intake:
                     raise
                 if type(error).__name__ != self._failure:
                     self._failure = type(error).__name__
-                    self._tell(f"waiting, nothing is lost: {error}", False)
+                    self._tell(f"the lines wait: {error}", False)
                 self._stop.pause(pause * random.uniform(0.5, 1.5))  # noqa: S311 (jitter)
                 pause = min(pause * 2, LONGEST_PAUSE)
                 self._tick(self.totals)
         self.totals.unsent = 0
         if self._failure:
             self._failure = ""
-            self._tell("publishing goes on", True)
+            self._tell("goes on, Redis takes messages again", True)
 
     def _count(self, events: Sequence[Event]) -> None:
         self.totals.sent += len(events)

@@ -23,12 +23,16 @@ class TerminalCommand(BaseCommand):
     (``| head``) ends the command without a word."""
 
     epilog = ""
+    intermixed = True  # options may stand between arguments; argparse cannot do that with subcommands
     requires_system_checks = ()  # the server's processes run them; a command for a person starts at once
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        return super().create_parser(
+        parser = super().create_parser(
             prog_name, subcommand, epilog=self.epilog, formatter_class=HelpFormatter, **kwargs
         )
+        if self.intermixed:
+            parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
+        return parser
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         self.paint = Paint.of(sys.stderr, options)

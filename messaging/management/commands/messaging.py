@@ -30,6 +30,7 @@ what was lost is shown, but is history."""
 
 class Command(TerminalCommand):
     help = "Look after the broker."
+    intermixed = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         subcommands = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import time
@@ -131,7 +132,9 @@ once with 130"""
         """Publish standard input."""
         began = time.monotonic()
         limit = conf.MAX_EVENT_BYTES
-        shown = is_terminal(self.stderr) and not options["quiet"]
+        shown = is_terminal(self.stderr) and not is_terminal(sys.stdin) and not options["quiet"]
+        # The breaker's two sentences are said here in other words, and at the right moment.
+        logging.getLogger("messaging.publish").addFilter(lambda record: record.module != "breaker")
         with Stop() as stop, StatusLine(self.talk, shown=shown) as status:
             intake = Intake(
                 LineReader(sys.stdin.fileno(), limit=limit),
