@@ -68,7 +68,7 @@ class Up:
 def run(plan: Plan, *, say: Callable[[str, str], None], ready: Callable[[Up], None]) -> int:
     """Runs the site until a signal. ``say`` gets (part, line) as things happen, ``ready`` is called once.
 
-    Returns 0 drained, 1 a part could not be kept alive, 5 the drain timed out, 130 ended at once.
+    Returns 0 drained, 1 a part could not be kept alive, 3 one cannot start, 5 the drain timed out, 130 ended at once.
     Raises CannotStart, with nothing left running.
     """
     began = time.monotonic()

@@ -21,7 +21,7 @@ from typing import IO, Any, Protocol, Self
 
 from messaging import tether
 
-DRAINED, FAILED, DRAIN_TIMED_OUT, ENDED_AT_ONCE = 0, 1, 5, 130
+DRAINED, FAILED, CANNOT_START, DRAIN_TIMED_OUT, ENDED_AT_ONCE = 0, 1, 3, 5, 130
 
 RESTARTS = 5  # of one part within RESTART_WINDOW seconds; one more ends everything
 RESTART_WINDOW = 60.0
@@ -174,11 +174,7 @@ class Supervisor:
             self._pass_on(every)
             tick()
             if lost := self._look_after(time.monotonic()):
-                self.say("", f"{lost.name} {lost.ended()} once more: giving up. It said last:")
-                for line in lost.last_words().splitlines():
-                    self.say(lost.name, line)
-                self.stop()
-                return FAILED
+                return self._give_up(lost)
         return self.stop()
 
     def stop(self) -> int:
@@ -202,6 +198,17 @@ class Supervisor:
         return code
 
     # -- inside
+
+    def _give_up(self, lost: Part) -> int:
+        if _cannot_start(lost):
+            self.say("", f"{lost.name} cannot start, see above: giving up")
+            self.stop()
+            return CANNOT_START
+        self.say("", f"{lost.name} {lost.ended()} once more: giving up. It said last:")
+        for line in lost.last_words().splitlines():
+            self.say(lost.name, line)
+        self.stop()
+        return FAILED
 
     def _start(self, part: Part) -> None:
         part.start()
@@ -232,7 +239,7 @@ class Supervisor:
             part.output.close()
 
     def _look_after(self, now: float) -> Part | None:
-        """Restarts what has ended, after a pause; returns the part that does so too often."""
+        """Restarts what has ended, after a pause; returns the part for which that is no use."""
         for watched in (each for stage in self._stages for each in stage):
             if watched.restart_at is not None:
                 if now >= watched.restart_at:
@@ -244,7 +251,7 @@ class Supervisor:
                     watched.ends.popleft()
                 watched.ends.append(now)
                 count = len(watched.ends)
-                if count > RESTARTS:
+                if count > RESTARTS or _cannot_start(watched.part):
                     return watched.part
                 pause = RESTART_PAUSE * 2 ** (count - 1)
                 watched.restart_at = now + pause
@@ -271,3 +278,8 @@ class Supervisor:
         self.stopping = True
         if self._at_once and not self._in_loop:
             raise KeyboardInterrupt  # out of whatever happens before the loop
+
+
+def _cannot_start(part: Part) -> bool:
+    """Whether it said by its exit code that another try will not help."""
+    return isinstance(part, Child) and part.process is not None and part.process.returncode == CANNOT_START

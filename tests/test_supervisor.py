@@ -59,6 +59,12 @@ def test_a_part_that_keeps_failing_ends_it_with_its_last_words(supervisor: Super
     ]
 
 
+def test_a_part_that_cannot_start_is_not_tried_again(supervisor: Supervisor, said: Said) -> None:
+    supervisor.start(child("listen", "import sys; sys.stderr.write('no such setting\\n'); sys.exit(3)"))
+    assert supervisor.run(lambda: None, every=0.02) == 3
+    assert said == [("listen", "no such setting"), ("", "listen cannot start, see above: giving up")]
+
+
 def test_the_first_one_started_is_stopped_last(supervisor: Supervisor, said: Said) -> None:
     code = r"""
 import signal, sys, time
