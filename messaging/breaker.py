@@ -25,6 +25,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._failures = 0
         self._open_until = 0.0  # 0 = closed
+        self._trying = False  # one caller tries for all
         self._reason = ""
 
     @property
@@ -43,14 +44,18 @@ class Breaker:
             wait = self._open_until - now
             if wait <= 0:  # this caller tries for all; the others wait for its result, at most for one budget
                 self._open_until = now + conf.PUBLISH_BUDGET
+                self._trying = True
                 return
         raise BrokerUnavailable(
             f"Redis at {where()} did not answer and is left alone for {wait:.1f} s: {self._reason}"
         )
 
     def failed(self, error: Exception) -> None:
-        """Redis did not answer this caller."""
+        """Redis did not answer this caller. Many may have been under way when it fell silent: they count as one."""
         with self._lock:
+            if self._open_until > time.monotonic() and not self._trying:
+                return
+            self._trying = False
             first = not self._failures
             self._failures += 1
             pause = min(conf.BREAKER_SECONDS * 2 ** min(self._failures - 1, 10), conf.BREAKER_MAX_SECONDS)
@@ -64,6 +69,6 @@ class Breaker:
         if not self._failures:
             return
         with self._lock:
-            failures, self._failures, self._open_until = self._failures, 0, 0.0
+            failures, self._failures, self._open_until, self._trying = self._failures, 0, 0.0, False
         if failures:
             logger.warning("Redis at %s answers again", where())

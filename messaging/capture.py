@@ -192,7 +192,7 @@ class ListCapture:
             if not items:
                 return
             pairs = [(item, self._envelope(item)) for item in reversed(items)]
-            moved = scripts.move(self._client, self._raw_name, self._partition, pairs)
+            moved = scripts.move(self._client, self.name, self._partition, pairs)
             self.captured += moved
             if not moved and self._client.lindex(self.name, -1) == items[-1]:
                 raise BrokerFull(f"FULL: list {self.name!r} waits for room in the log")

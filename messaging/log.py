@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from messaging import keys, scripts, wire
 from messaging.conf import conf
@@ -76,7 +76,6 @@ class Bounds(NamedTuple):
     entries: int
     first: Position | None  # of the oldest entry still there
     last: Position  # last generated: START before the first event
-    run_id: str = ""  # of the server: a changed one means that it was restarted or another took over
 
 
 # -- writing ------------------------------------------------------------------------------------------------------
@@ -187,14 +186,16 @@ def newest(client: redis.Redis, partition: int, *, count: int, before: Position 
 
 
 def bounds(client: redis.Redis, partition: int) -> Bounds:
-    """Epoch, size and ends of a partition in one step."""
+    """Epoch, size and ends of a partition in one step. A stream that was deleted is as good as not born."""
     pipe = client.pipeline(transaction=True)
     pipe.get(keys.epoch(partition))
-    pipe.exists(keys.log(partition))
-    epoch, exists = pipe.execute()
-    if not exists:
-        return Bounds("" if epoch is None else epoch.decode(), 0, None, START)
-    info = client.xinfo_stream(keys.log(partition))
+    pipe.xinfo_stream(keys.log(partition))
+    epoch, info = pipe.execute(raise_on_error=False)
+    if isinstance(info, ResponseError) and "no such key" in str(info):
+        return Bounds("", 0, None, START)
+    for reply in (epoch, info):
+        if isinstance(reply, Exception):
+            raise reply
     first = info["first-entry"]
     return Bounds(
         "" if epoch is None else epoch.decode(),

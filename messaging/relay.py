@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import redis
 from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
 
 from messaging import keys, log, scripts, storage
 from messaging.conf import conf
+from messaging.continuity import REASONS, Stand, judge
 from messaging.event import Event, NotAnEvent
 from messaging.log import Entry, Position
 from messaging.models import Cursor, Gap, Quarantine
@@ -23,6 +26,14 @@ KNOWN_CHANNELS = 10_000  # names remembered, so that the table of channels is no
 TRIM_EVERY = 20_000  # entries stored between two looks at the length of the log
 
 
+class _Reading(NamedTuple):
+    """What one look at the log saw."""
+
+    entries: list[Entry]
+    stand: Stand
+    found: bool  # the entry at our position
+
+
 class LostFence(Exception):
     """Another listener has taken this partition over; nothing was stored."""
 
@@ -30,9 +41,10 @@ class LostFence(Exception):
 class Relay:
     """Moves one partition of the log into the table. One thread at a time may use it."""
 
-    def __init__(self, client: redis.Redis, partition: int) -> None:
+    def __init__(self, client: redis.Redis, partition: int, *, run_id: str = "") -> None:
         self._client = client
         self.partition = partition
+        self.run_id = run_id  # of the server that was read last, "" if not known
         self.stored = 0  # entries, since this relay was made
         self.caught_up = False  # did the last read reach the end?
         self.epoch = ""
@@ -57,9 +69,9 @@ class Relay:
 
     def reload(self) -> None:
         """Read the position back after an error: a COMMIT whose answer was lost may have moved it."""
-        cursor = Cursor.objects.using(conf.DATABASE).get(reader=READER, partition=self.partition)
-        if cursor.fence != self._fence:
-            raise LostFence(f"partition {self.partition}: fence {cursor.fence} is above ours, {self._fence}")
+        cursor = Cursor.objects.using(conf.DATABASE).filter(reader=READER, partition=self.partition).first()
+        if cursor is None or cursor.fence != self._fence:
+            raise LostFence(f"partition {self.partition}: another listener has taken it over")
         self._take(cursor)
 
     def _take(self, cursor: Cursor) -> None:
@@ -73,57 +85,64 @@ class Relay:
         Raises :class:`LostFence`, what redis-py raises, or ``OperationalError``/``InterfaceError`` when the database
         is away: call :meth:`reload` then and go on, no entry is lost. Any other refusal ends in the quarantine.
         """
-        entries, epoch = self._read(block_ms)
-        if epoch and epoch != self.epoch:
-            self._reborn(epoch)
-            return 0
+        read = self._read(block_ms)
+        if not read.found or read.stand != (self.epoch, self.run_id, self.position):
+            self._look_again(read)
+            if read.stand != (self.epoch, self.run_id, self.position):
+                return 0
+        entries = read.entries
         self.caught_up = len(entries) < self._count
         if entries:
             self._store(entries)
             self.stored += len(entries)
             self._adapt(entries)
-            self._trim(len(entries))
+        self._trim(len(entries))
         return len(entries)
 
-    def _read(self, block_ms: int) -> tuple[list[Entry], str]:
-        """A batch and, read behind it, the epoch that it belongs to."""
+    def _read(self, block_ms: int) -> _Reading:
+        """A batch and, seen behind it, whether the log still is the one that the position belongs to."""
+        name, at = keys.log(self.partition), str(self.position)
         pipe = self._client.pipeline(transaction=False)
-        pipe.execute_command(
-            "XREAD",
-            "COUNT",
-            self._count,
-            "BLOCK",
-            block_ms,
-            "STREAMS",
-            keys.log(self.partition),
-            str(self.position),
-        )
+        pipe.execute_command("XREAD", "COUNT", self._count, "BLOCK", block_ms, "STREAMS", name, at)
+        pipe.execute_command("XRANGE", name, at, at)
         pipe.get(keys.epoch(self.partition))
-        streams, epoch = pipe.execute()
-        return log.entries_of(self.partition, log.stream_of(streams)), (epoch or b"").decode()
+        pipe.execute_command(
+            b"INFO", "server"
+        )  # bytes, since redis-py takes 200 us to parse what it knows by name
+        streams, found, epoch, info = pipe.execute(raise_on_error=False)
+        for reply in (streams, found, epoch):
+            if isinstance(reply, Exception):
+                raise reply
+        return _Reading(
+            log.entries_of(self.partition, log.stream_of(streams)),
+            Stand((epoch or b"").decode(), _run_id(info), self.position),
+            bool(found) or self.position == log.START,
+        )
 
-    def _reborn(self, epoch: str) -> None:
-        """The stream is not the one we read last: begin at its start; the unique ids drop what is known."""
-        known = bool(self.epoch)
-        with transaction.atomic(using=conf.DATABASE):
-            self._move(log.START, epoch)
-            if known:
-                Gap.objects.using(conf.DATABASE).create(
-                    partition=self.partition,
-                    reason="reborn",
-                    from_epoch=self.epoch,
-                    from_position=str(self.position),
-                    to_epoch=epoch,
-                    to_position=str(log.START),
-                    noticed_at=datetime.now(UTC),
-                )
-        if known:
+    def _look_again(self, read: _Reading) -> None:
+        """Something is not as it was. Go on from where that leads, and record what may have been lost."""
+        stood = Stand(self.epoch, self.run_id, self.position)
+        now = log.bounds(self._client, self.partition)
+        verdict = judge(stood, now, run_id=read.stand.run_id, found=read.found)
+        if verdict.reason or (now.epoch, verdict.position) != (self.epoch, self.position):
+            with transaction.atomic(using=conf.DATABASE):
+                self._move(verdict.position, now.epoch)
+                if verdict.reason:
+                    Gap.objects.using(conf.DATABASE).create(
+                        partition=self.partition,
+                        reason=verdict.reason,
+                        from_epoch=stood.epoch,
+                        from_position=str(stood.position),
+                        to_epoch=now.epoch,
+                        to_position=str(now.first or now.last),
+                        noticed_at=datetime.now(UTC),
+                    )
+        if verdict.reason:
             logger.warning(
-                "partition %d: the log was born anew (epoch %s after %s); what Redis lost behind %s and the outbox "
-                "does not hold is gone, recorded as a gap",
-                self.partition, epoch, self.epoch, self.position,
+                "partition %d: %s; what is missing behind %s and not in the outbox is recorded as a gap",
+                self.partition, REASONS[verdict.reason], stood.position,
             )  # fmt: skip
-        self.epoch, self.position = epoch, log.START
+        self.epoch, self.run_id, self.position = now.epoch, read.stand.run_id, verdict.position
 
     def _store(self, entries: Sequence[Entry]) -> None:
         """Store a batch; what the database refuses is found by halving and put into quarantine."""
@@ -179,7 +198,10 @@ class Relay:
                     storage.note_channels(cursor, sorted(channels), now)
             if bad:
                 Quarantine.objects.using(using).bulk_create(
-                    [self._quarantined(entry, reason, now) for entry, reason in bad]
+                    [self._quarantined(entry, reason, now) for entry, reason in bad],
+                    update_conflicts=True,  # the log may be read again
+                    unique_fields=["epoch", "partition", "log_ms", "log_seq"],
+                    update_fields=["reason"],
                 )
         self.position = position
         for entry, reason in bad:
@@ -219,8 +241,19 @@ class Relay:
         self._count = max(1, min(conf.BATCH_SIZE, BATCH_BYTES // average, self._count * 4))
 
     def _trim(self, stored: int) -> None:
-        """Now and then, drop what is stored and older than the replay window."""
+        """Now and then, drop what is stored and older than the replay window; at the start as well, when an earlier
+        relay may have ended before it did."""
         self._until_trim -= stored
         if self._until_trim <= 0:
-            self._until_trim = TRIM_EVERY
-            scripts.trim(self._client, self.partition, keep=conf.REPLAY_ENTRIES, position=str(self.position))
+            most = conf.MAX_LOG_ENTRIES
+            keep = min(conf.REPLAY_ENTRIES, most - most // 10)
+            self._until_trim = max(1, min(TRIM_EVERY, (most - keep) // 4))
+            scripts.trim(
+                self._client, self.partition, keep=keep, position=str(self.position), crowded=most // 2
+            )
+
+
+def _run_id(info: object) -> str:
+    """INFO's reply -> the run id in it; "" if the server does not tell this user (ACL)."""
+    found = re.search(rb"^run_id:([0-9a-f]+)", info, re.MULTILINE) if isinstance(info, bytes) else None
+    return found[1].decode() if found else ""

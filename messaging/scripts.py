@@ -81,16 +81,17 @@ def record(client: redis.Redis, partition: int, bodies: Sequence[bytes]) -> int:
     return int(_record.run(client, names, conf.MAX_LOG_ENTRIES, newborn(), *bodies))
 
 
-def move(client: redis.Redis, name: bytes, partition: int, items: Iterable[tuple[bytes, bytes]]) -> int:
+def move(client: redis.Redis, name: str, partition: int, items: Iterable[tuple[bytes, bytes]]) -> int:
     """(bytes at the right end, event) pairs -> how many were moved from the list to the log."""
     flat = [part for item in items for part in item]
-    names = (name.decode("utf-8", "surrogateescape"), keys.log(partition), keys.epoch(partition))
+    names = (name, keys.log(partition), keys.epoch(partition))
     return int(_move.run(client, names, conf.MAX_LOG_ENTRIES, newborn(), *flat))
 
 
-def trim(client: redis.Redis, partition: int, *, keep: int, position: str) -> int:
-    """Drop stored entries beyond the newest ``keep``; how many were dropped."""
-    return int(_trim.run(client, (keys.log(partition),), keep, position))
+def trim(client: redis.Redis, partition: int, *, keep: int, position: str, crowded: int) -> int:
+    """Drop entries up to ``position`` beyond the newest ``keep``, and all of them if more than ``crowded`` are there
+    and the reader is far behind; how many were dropped."""
+    return int(_trim.run(client, (keys.log(partition),), keep, position, crowded))
 
 
 def take_lease(client: redis.Redis, owner: str, *, seconds: float) -> str:
@@ -99,5 +100,5 @@ def take_lease(client: redis.Redis, owner: str, *, seconds: float) -> str:
 
 
 def release_lease(client: redis.Redis, owner: str) -> bool:
-    """Give the lease back; was it ours?"""
-    return bool(_release.run(client, (keys.lease(),), owner))
+    """Give the lease back, and the heartbeat with it; was it ours?"""
+    return bool(_release.run(client, (keys.lease(), keys.heartbeat()), owner))

@@ -5,14 +5,14 @@
 -- returns how many were moved: it stops at an item that somebody else has taken meanwhile, or when the log is full
 local list, log, epoch_key = KEYS[1], KEYS[2], KEYS[3]
 local room = tonumber(ARGV[1]) - redis.call('XLEN', log)
-if redis.call('EXISTS', log) == 0 or redis.call('EXISTS', epoch_key) == 0 then
-  redis.call('SET', epoch_key, ARGV[2])
-end
 local moved = 0
 for i = 3, #ARGV, 2 do
   if moved >= room or redis.call('LINDEX', list, -1) ~= ARGV[i] then break end
-  redis.call('RPOP', list)
+  if moved == 0 and (redis.call('EXISTS', log) == 0 or redis.call('EXISTS', epoch_key) == 0) then
+    redis.call('SET', epoch_key, ARGV[2])
+  end
   redis.call('XADD', log, '*', 'e', ARGV[i + 1])
+  redis.call('RPOP', list)
   moved = moved + 1
 end
 return moved

@@ -4,6 +4,7 @@
 -- returns how many were appended: fewer than given if the log is full
 local log, epoch_key = KEYS[1], KEYS[2]
 local room = tonumber(ARGV[1]) - redis.call('XLEN', log)
+if room <= 0 then return 0 end
 if redis.call('EXISTS', log) == 0 or redis.call('EXISTS', epoch_key) == 0 then
   redis.call('SET', epoch_key, ARGV[2])
 end

@@ -1,0 +1,46 @@
+"""Where a reader stood and what the log holds now -> whether entries in between may have been lost. Pure.
+
+A reader leaves the entry at its position in the log (the trim script sees to that): as long as it finds it there,
+nothing behind it was cut off. What a server forgot in a crash is told by positions that are gone, and by its run id.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from messaging.log import START, Bounds, Position
+
+REASONS = {
+    "reborn": "the log was born anew: Redis lost its memory, or somebody deleted it",
+    "rolled back": "the log has lost its end: Redis came back from an older state",
+    "trimmed": "entries were cut off before they were stored",
+    "restarted": "Redis was restarted; a crash may have cost it what it had not written to disk yet",
+}
+
+
+class Stand(NamedTuple):
+    """Where a reader stands: in which life of the log, of which server ("" = not seen yet), behind which entry."""
+
+    epoch: str
+    run_id: str
+    position: Position
+
+
+class Verdict(NamedTuple):
+    """Why entries may be missing, a key of ``REASONS`` ("" = none is), and the position to go on from."""
+
+    reason: str
+    position: Position
+
+
+def judge(stood: Stand, now: Bounds, *, run_id: str, found: bool) -> Verdict:
+    """``found``: does the log still hold the entry at the position?"""
+    at = stood.position
+    if stood.epoch and now.epoch != stood.epoch:
+        return Verdict("reborn", START)
+    if at != START and not found and at != now.last:
+        if at > now.last or (now.first is not None and now.first < at):
+            return Verdict("rolled back", START)
+        return Verdict("trimmed", START if now.entries else now.last)
+    restarted = bool(stood.run_id and run_id and run_id != stood.run_id)
+    return Verdict("restarted" if restarted else "", at)

@@ -1,0 +1,90 @@
+"""A migrated template -> a fresh database for one test, as one more alias of Django's and the one of `messaging`.
+
+Tests of the relay need real transactions, threads and both databases; a TestCase's wrapper around them would hide what
+they are about. Nothing here touches the alias `default`, so a query that forgets `using=` fails.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.management import call_command
+from django.db import connections
+
+from broker_site import settings as site
+from tests.postgres import PostgresServer
+
+ALIAS = "messages"
+_numbers = count(1)
+
+
+@contextmanager
+def alias(name: str, config: dict[str, Any]) -> Iterator[str]:
+    """A database of this configuration under ``name``, for as long as the block lasts."""
+    known = connections.databases
+    known[name] = config
+    connections.configure_settings(known)  # fills in what Django expects to find
+    try:
+        yield name
+    finally:
+        connections[name].close()
+        del connections[name]
+        del known[name]
+
+
+def sqlite_config(path: Path) -> dict[str, Any]:
+    """As the site has it: WAL, and writers that queue."""
+    options = site.DATABASES["default"]["OPTIONS"]
+    return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path), "OPTIONS": options}
+
+
+def postgresql_config(server: PostgresServer, name: str) -> dict[str, Any]:
+    """As the site has it."""
+    return environ.Env.db_url_config(server.url_of(name)) | {"CONN_HEALTH_CHECKS": True}
+
+
+def migrate(config: dict[str, Any]) -> None:
+    """All tables of `messaging`."""
+    with alias("template", config) as name:
+        call_command("migrate", "messaging", database=name, verbosity=0)
+
+
+def copied_sqlite(template: Path, directory: Path) -> dict[str, Any]:
+    """A copy in ``directory``."""
+    path = directory / f"messages{next(_numbers)}.sqlite3"
+    shutil.copyfile(template, path)
+    return sqlite_config(path)
+
+
+def sqlite_template(directory: Path) -> Path:
+    """A migrated file that tests copy."""
+    path = directory / "messages.sqlite3"
+    migrate(sqlite_config(path))
+    with sqlite3.connect(path) as opened:
+        opened.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    opened.close()
+    return path
+
+
+def postgresql_template(server: PostgresServer) -> str:
+    """A migrated database that tests copy."""
+    name = "messages_template"
+    server.create_database(name)
+    migrate(postgresql_config(server, name))
+    return name
+
+
+def copied_postgresql(server: PostgresServer, template: str) -> dict[str, Any]:
+    """A copy on the same server."""
+    name = f"messages{next(_numbers)}"
+    with (
+        alias("postgres", postgresql_config(server, "postgres")) as admin,
+        connections[admin].cursor() as cursor,
+    ):
+        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    return postgresql_config(server, name)
