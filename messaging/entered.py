@@ -55,7 +55,7 @@ def looks_like_json(text: str) -> bool:
 
 def json_of(text: str) -> msgspec.Raw:
     """JSON text -> the same on one line, or :class:`NotJson`."""
-    words = [(found.start(), found[0]) for found in _TOKEN.finditer(text) if not found[0].isspace()]
+    words = tokens(text)
     _check_depth(words, text)
     broken = None
     try:
@@ -68,6 +68,11 @@ def json_of(text: str) -> msgspec.Raw:
     if broken:
         raise broken
     return msgspec.Raw("".join(word for _, word in words).encode("utf-8", "surrogatepass"))
+
+
+def tokens(text: str) -> list[tuple[int, str]]:
+    """The tokens of a JSON text, each with the index where it begins; of any other text, something."""
+    return [(found.start(), found[0]) for found in _TOKEN.finditer(text) if not found[0].isspace()]
 
 
 def _check_depth(words: list[tuple[int, str]], text: str) -> None:

@@ -136,8 +136,8 @@ class PublishForm(forms.Form):
             self._read_payload(cleaned["payload"], cleaned["kind"])
         if not self.errors:
             try:
-                prepare(**self._call())
-            except InvalidMessage as error:  # every other field has been checked on its own
+                decode(prepare(**self._call())[1])
+            except (InvalidMessage, NotAnEvent) as error:  # every other field has been checked on its own
                 self.add_error("payload", forms.ValidationError(_sentence(error), code="payload"))
         return cleaned
 

@@ -1,0 +1,11 @@
+"""The tables -> pages of Django's admin: post a message, browse what is stored, publish it again.
+
+``messages`` is the page of messages, made of ``changelist`` (its cost is bounded on any number of rows), ``filters``,
+``columns``, ``detail``, ``posting`` (every view that publishes) and ``deleting``; ``tables`` are the read-only others.
+"""
+
+from __future__ import annotations
+
+from messaging.admin import messages, tables
+
+__all__ = ["messages", "tables"]

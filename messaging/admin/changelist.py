@@ -1,0 +1,158 @@
+"""Filters and search -> one page of rows, newest first, at a cost that does not grow with the table.
+
+At most ``LISTED`` rows are counted or paged through; beyond that the count reads "10,000+". What an index answers
+(channel, time, pending or stored) looks at the whole table. Everything else (search, type, late) is a scan, and reads
+the newest ``SCANNED`` of the rows that the indexed filters leave.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR, ChangeList
+from django.core.paginator import InvalidPage, Paginator
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Func, IntegerField, Q, QuerySet
+from django.db.models.functions import Left, Right
+from django.db.models.sql.compiler import SQLCompiler
+from django.http import HttpRequest
+
+from messaging.admin.filters import MessageFilter
+from messaging.models import Message
+from messaging.quantities import moment
+
+LISTED = 10_000
+SCANNED = 100_000
+PREVIEWED = 960  # characters of a payload that a row of the list is made from
+
+NEWEST_STORED = ("-log_ms", "-log_seq", "-pk")  # the order of the index on the log, and of that on channels
+NEWEST_PENDING = ("-queued_at", "-pk")
+
+_LOCATION = re.compile(r"(?:(\d{1,5})\.)?(\d{1,18})-(\d{1,18})")
+_KNOWN = {"channel", "type", "since", "from", "to", "state", SEARCH_VAR, PAGE_VAR}
+
+
+class MessageChangeList(ChangeList):
+    """A page of messages: pending rows first, then stored ones in the order of the log, the newest first."""
+
+    ids: list[int]  # of all rows that are listed, on any page
+    is_capped: bool  # are there more than can be listed?
+    scanned_back_to: datetime | None = None  # where a scan stopped looking; None: it saw everything
+
+    @property
+    def counted(self) -> str:
+        return f"{len(self.ids):,}"
+
+    @property
+    def scanned_rows(self) -> str:
+        return f"{SCANNED:,}"
+
+    @property
+    def scanned_words(self) -> str:
+        return "" if self.scanned_back_to is None else moment(self.scanned_back_to)
+
+    @property
+    def without_search(self) -> str:
+        return self.get_query_string(remove=[SEARCH_VAR])
+
+    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
+        """Only what our filters know: any other lookup in the address would be a scan without bounds."""
+        found: dict[str, Any] = super().get_filters_params(params)
+        return {name: value for name, value in found.items() if name in _KNOWN}
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Message]:
+        """The rows that are listed, and no others: what an action gets when all of them are chosen."""
+        super().get_queryset(request, exclude_parameters)  # the filters take their parameters
+        self.ids = self.find(LISTED + 1)
+        self.is_capped = len(self.ids) > LISTED
+        del self.ids[LISTED:]
+        return self.root_queryset.filter(pk__in=self.ids)
+
+    def get_results(self, request: HttpRequest) -> None:
+        paginator = Paginator(self.ids, self.list_per_page)
+        try:
+            wanted = list(paginator.page(self.page_num).object_list)
+        except InvalidPage:
+            raise IncorrectLookupParameters from None
+        rows = {row.pk: row for row in in_brief(self.root_queryset.filter(pk__in=wanted))}
+        self.result_list = [rows[pk] for pk in wanted if pk in rows]
+        self.result_count = paginator.count
+        self.full_result_count = None
+        self.show_full_result_count = False
+        self.show_admin_actions = bool(self.ids)
+        self.can_show_all = False
+        self.multi_page = paginator.num_pages > 1
+        self.paginator = paginator
+
+    def find(self, limit: int) -> list[int]:
+        """The keys of the first ``limit`` rows."""
+        term = self.query.replace("\x00", "").strip()
+        if found := self._exactly(term):
+            return found
+        filters = [spec for spec in self.filter_specs if isinstance(spec, MessageFilter)]
+        pending = self.root_queryset.filter(*(spec.pending() for spec in filters), log_ms=None)
+        indexed = [spec.stored() for spec in filters if spec.indexed]
+        stored = self.root_queryset.filter(*indexed, log_ms__isnull=False)
+        scans = [spec.stored() for spec in filters if not spec.indexed and spec.value]
+        if scans or term:
+            stored = self._bounded(stored, "log_ms").filter(*scans)
+        if term:
+            stored = stored.filter(matching(term))
+            pending = self._bounded(pending, "queued_at").filter(matching(term))
+        found = list(pending.order_by(*NEWEST_PENDING).values_list("pk", flat=True)[:limit])
+        if left := limit - len(found):
+            found += stored.order_by(*NEWEST_STORED).values_list("pk", flat=True)[:left]
+        return found
+
+    def _exactly(self, term: str) -> list[int]:
+        """A whole event id or a position is looked up in its index, in the whole table, whatever the filters say."""
+        if place := _LOCATION.fullmatch(term):
+            rows = self.root_queryset.filter(log_ms=int(place[2]), log_seq=int(place[3]))
+            if place[1]:
+                rows = rows.filter(partition=int(place[1]))
+        elif term and " " not in term:
+            rows = self.root_queryset.filter(event_id=term)
+        else:
+            return []
+        return list(rows.values_list("pk", flat=True)[:LISTED])
+
+    def _bounded(self, rows: QuerySet[Message], field: str) -> QuerySet[Message]:
+        """The newest ``SCANNED`` of these rows, by the indexed ``field``."""
+        edge = rows.order_by(f"-{field}").values_list(field, flat=True)[SCANNED : SCANNED + 1].first()
+        if edge is None:
+            return rows
+        self.scanned_back_to = (
+            edge if isinstance(edge, datetime) else datetime.fromtimestamp(edge / 1000, UTC)
+        )
+        return rows.filter(**{f"{field}__gt": edge})
+
+
+def matching(term: str) -> Q:
+    """Rows with every word of ``term`` in payload (unless it is binary), key or event id, in any case."""
+    found = Q()
+    for word in term.split():
+        payload = Q(payload__icontains=word)
+        if not word.isascii():  # JSON may have it as an escape
+            payload |= Q(payload__icontains=ascii(word)[1:-1])
+        found &= (payload & Q(binary=False)) | Q(key__icontains=word) | Q(event_id__icontains=word)
+    return found
+
+
+class ByteLength(Func):
+    """How many bytes a text takes, in UTF-8."""
+
+    function = "OCTET_LENGTH"
+    output_field = IntegerField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="LENGTH(CAST(%(expressions)s AS BLOB))", **context)
+
+
+def in_brief(rows: QuerySet[Message]) -> QuerySet[Message]:
+    """Rows with the head and the size of their payload (``head``, ``stored_bytes``, ``tail``) instead of the whole."""
+    return rows.defer("payload", "attributes").annotate(
+        head=Left("payload", PREVIEWED), stored_bytes=ByteLength("payload"), tail=Right("payload", 2)
+    )
