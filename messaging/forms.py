@@ -13,9 +13,11 @@ from messaging.event import (
     MAX_ATTRIBUTE,
     TEXT,
     Event,
+    NotAnEvent,
     check_attribute,
     check_channel,
     check_headers,
+    decode,
     parse_json,
 )
 from messaging.models import Message
