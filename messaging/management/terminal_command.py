@@ -35,7 +35,7 @@ class TerminalCommand(BaseCommand):
         return parser
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        self.paint = Paint.of(sys.stderr, options)
+        self.paint = Paint.of(options.get("stderr") or self.stderr, options)
         try:
             return super().execute(*args, **options)
         except BrokenPipeError:
