@@ -1,8 +1,12 @@
-"""Entries of the log -> rows, in SQL written for the purpose: SQLite by ``executemany``, PostgreSQL by arrays.
+"""Entries of the log -> rows, in SQL written for the purpose: SQLite by ``executemany``, PostgreSQL by COPY.
 
 One statement inserts what is new, settles the outbox row that an entry confirms (a row without a position) and leaves
 alone what is stored already. Its conflict target is exactly the unique index of the event, so that any other refusal
 of the database stays an error. Django's ``bulk_create`` costs five times as much for the same rows.
+
+PostgreSQL takes a row by COPY in a third of the time of any INSERT. COPY knows no conflict target: so it goes straight
+into the table only while no outbox row waits, and when it meets a known event all the same (``IntegrityError``), a
+savepoint takes it back and the upsert has its turn, from a temporary table that COPY fills.
 """
 
 from __future__ import annotations
@@ -11,6 +15,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+from django.db import IntegrityError, transaction
 from django.db.backends.utils import CursorWrapper
 
 from messaging.event import Event
@@ -63,17 +69,45 @@ def store(
 ) -> None:
     """Insert or settle the rows, in the caller's transaction; raises what the database raises."""
     if cursor.db.vendor == "postgresql":
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        cursor.execute(_POSTGRESQL, [epoch, partition, stored_at, *columns])
-    else:
-        shared = (epoch, partition, _sqlite_time(stored_at))
-        cursor.executemany(_SQLITE, [(*row[:5], _sqlite_time(row[5]), *row[6:], *shared) for row in rows])
+        _store_postgresql(cursor, rows, (epoch, partition, stored_at, 0))
+        return
+    shared = (epoch, partition, _sqlite_time(stored_at), 0)
+    cursor.executemany(
+        _SQLITE, [(*row[:5], _sqlite_time(row[5]), *row[6:8], int(row[8]), *row[9:], *shared) for row in rows]
+    )
+
+
+def _store_postgresql(cursor: CursorWrapper, rows: Sequence[Row], shared: Row) -> None:
+    cursor.execute(_ANY_PENDING)
+    if cursor.fetchone() is None:
+        try:
+            with transaction.atomic(using=cursor.db.alias):
+                _copy(cursor, _COPY, (*_COLUMNS, *_SHARED), [row + shared for row in rows])
+            return
+        except IntegrityError:
+            pass  # most likely a known event; the upsert raises whatever else it is
+    known: set[tuple[str, str]] = (
+        set()
+    )  # one statement may not meet an event twice, and a retry can append it twice
+    once = [row for row in rows if not (row[:2] in known or known.add(row[:2]))]
+    cursor.execute(_MAKE_BATCH)
+    _copy(cursor, _COPY_BATCH, _COLUMNS, once)
+    cursor.execute(_POSTGRESQL, shared)
+
+
+def _copy(
+    cursor: CursorWrapper, statement: str, columns: Sequence[tuple[str, str]], rows: Iterable[Row]
+) -> None:
+    """Rows by psycopg's binary COPY, a quarter of the text format's work."""
+    with cursor.db.wrap_database_errors, cursor.copy(statement) as copy:
+        copy.set_types([kind for _, kind in columns])
+        for row in rows:
+            copy.write_row(row)
 
 
 def _sqlite_time(time: datetime) -> str:
-    """As Django writes it: naive, in UTC."""
-    text = time.isoformat(" ", "microseconds")
-    return text[:26]
+    """A time in UTC as Django writes it there, str() without the zone; msgspec takes a fifth of its time."""
+    return msgspec.json.encode(time)[1:-2].decode().replace("T", " ")
 
 
 def note_channels(cursor: CursorWrapper, names: Iterable[str], seen_at: datetime) -> None:
@@ -85,19 +119,29 @@ def note_channels(cursor: CursorWrapper, names: Iterable[str], seen_at: datetime
     )
 
 
+_TABLE = Message._meta.db_table
+
+
+def _names(columns: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f'"{name}"' for name, _ in columns)
+
+
 def _upsert(values: str) -> str:
-    table = Message._meta.db_table
-    names = ", ".join(f'"{name}"' for name, _ in (*_COLUMNS, *_SHARED))
     settle = ", ".join(f"{name} = excluded.{name}" for name in _SETTLED)
     return (
-        f"INSERT INTO {table} ({names}) {values} "
-        f"ON CONFLICT (event_id, source) DO UPDATE SET {settle} WHERE {table}.log_ms IS NULL"
+        f"INSERT INTO {_TABLE} ({_names((*_COLUMNS, *_SHARED))}) {values} "
+        f"ON CONFLICT (event_id, source) DO UPDATE SET {settle} WHERE {_TABLE}.log_ms IS NULL"
     )
 
 
-_SQLITE = _upsert(f"VALUES ({', '.join(['%s'] * (len(_COLUMNS) + 3))}, 0)")
-_POSTGRESQL = _upsert(
-    "SELECT batch.*, %s::text, %s::int2, %s::timestamptz, 0 FROM unnest("
-    + ", ".join(f"%s::{kind}[]" for _, kind in _COLUMNS)
-    + ") AS batch"
+_SQLITE = _upsert(f"VALUES ({', '.join(['%s'] * (len(_COLUMNS) + len(_SHARED)))})")
+
+_ANY_PENDING = f"SELECT 1 FROM {_TABLE} WHERE log_ms IS NULL LIMIT 1"  # by the index of pending rows
+_COPY = f"COPY {_TABLE} ({_names((*_COLUMNS, *_SHARED))}) FROM STDIN (FORMAT BINARY)"
+_DEFINITIONS = ", ".join(f'"{name}" {kind}' for name, kind in _COLUMNS)
+_MAKE_BATCH = (
+    f"CREATE TEMPORARY TABLE IF NOT EXISTS messaging_batch ({_DEFINITIONS}) ON COMMIT DELETE ROWS; "
+    "DELETE FROM messaging_batch"  # an outer transaction may hold an earlier batch
 )
+_COPY_BATCH = f"COPY messaging_batch ({_names(_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
+_POSTGRESQL = _upsert(f"SELECT {_names(_COLUMNS)}, {', '.join(['%s'] * len(_SHARED))} FROM messaging_batch")
