@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import ROOT, Process, exists, plain_environment
+from tests.waiting import assert_within
 
 FIND = str(ROOT / ".ci" / "find-python")
 
@@ -140,14 +141,17 @@ def test_fresh_clone_runs_with_one_command(clone: Path) -> None:
     finally:
         first.clean_up()
 
-    began = time.monotonic()
-    second = Process(["/usr/bin/env", "make", "run"], env=env, cwd=clone)
-    try:
-        second.wait_for(r"Live log +http://127\.0\.0\.1:\d+/messages/")
-        took = time.monotonic() - began
-        assert "Installing" not in second.output
-        assert "Log in" not in second.output
-        assert took < 3, f"{took:.1f} s"
-        second.terminate()
-    finally:
-        second.clean_up()
+    def start_again() -> float:
+        began = time.monotonic()
+        again = Process(["/usr/bin/env", "make", "run"], env=env, cwd=clone)
+        try:
+            again.wait_for(r"Live log +http://127\.0\.0\.1:\d+/messages/")
+            took = time.monotonic() - began
+            assert "Installing" not in again.output
+            assert "Log in" not in again.output
+            again.terminate()
+        finally:
+            again.clean_up()
+        return took
+
+    assert_within(3.0, start_again)

@@ -15,7 +15,7 @@ from messaging.embedded import EmbeddedServer
 from tests.processes import Process, children_of, exists, plain_environment, python
 from tests.servers import TestServer, free_port
 from tests.sites import Database
-from tests.waiting import eventually
+from tests.waiting import assert_within, eventually
 
 READY = r"Live log +(http://\S+)messages/"
 
@@ -82,15 +82,18 @@ def test_second_run_is_up_within_three_seconds_and_keeps_what_there_was(
         client.set("kept", "yes")
     assert first.terminate() == 0
 
-    began = time.monotonic()
-    second = up()
-    site_url(second)
-    took = time.monotonic() - began
-    assert "Log in" not in second.output  # there is a user already
-    with TestServer.connect(short_directory / "valkey.sock") as client:
-        assert client.get("kept") == b"yes"
-    assert second.terminate() == 0
-    assert took < 3, f"{took:.1f} s"
+    def start_again() -> float:
+        began = time.monotonic()
+        again = up()
+        site_url(again)
+        took = time.monotonic() - began
+        assert "Log in" not in again.output  # there is a user already
+        with TestServer.connect(short_directory / "valkey.sock") as client:
+            assert client.get("kept") == b"yes"
+        assert again.terminate() == 0
+        return took
+
+    assert_within(3.0, start_again)
 
 
 def test_parts_that_are_killed_come_back(up: StartUp, database_copy: Database) -> None:

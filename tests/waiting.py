@@ -30,3 +30,11 @@ def eventually(
             )
             raise AssertionError(f"not within {timeout:g} s: {what}; last seen: {seen}")
         time.sleep(every)
+
+
+def assert_within(seconds: float, measure: Callable[[], float], attempts: int = 3) -> None:
+    """The best of a few measured times is within the bound: other work on the machine only ever adds to a time."""
+    taken: list[float] = []
+    while len(taken) < attempts and not (taken and min(taken) < seconds):
+        taken.append(measure())
+    assert min(taken) < seconds, f"{', '.join(f'{each:.2f}' for each in taken)} s"
