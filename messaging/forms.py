@@ -186,7 +186,10 @@ class PublishForm(forms.Form):
 def _no_json(text: str, error: NotJson) -> str:
     where = {"reason": error.reason, "line": error.line, "column": error.column}
     if looks_like_json(text):
-        return _("This begins like JSON but is not, at line %(line)d, column %(column)d: %(reason)s.") % where
+        begins = (
+            _("This begins like JSON but is not, at line %(line)d, column %(column)d: %(reason)s.") % where
+        )
+        return f"{begins} {_('Correct it, or choose Text to send it as it is.')}"
     return _("This is not JSON, at line %(line)d, column %(column)d: %(reason)s.") % where
 
 

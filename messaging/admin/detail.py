@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from messaging.admin.columns import milliseconds, state_of
@@ -33,9 +32,7 @@ def journey(row: Message) -> list[Fact]:
     """Published, taken by the log, stored: when, and how long after the first."""
     steps = [Fact("published", _("Published"), moment(row.time))]
     if row.logged_at is None or row.stored_at is None:
-        tried = _("sent %d times") % row.sends if row.sends > 1 else ""
-        waiting = _("waits in the outbox") if not row.sends else _("sent, waits for the listener")
-        return [*steps, Fact("logged", _("In the log"), "", tried), Fact("stored", _("Stored"), "", waiting)]
+        return [*steps, Fact("logged", _("In the log"), ""), Fact("stored", _("Stored"), "")]
     for name, label, at in (
         ("logged", _("In the log"), row.logged_at),
         ("stored", _("Stored"), row.stored_at),
@@ -48,9 +45,8 @@ def journey(row: Message) -> list[Fact]:
 def place(row: Message) -> list[Fact]:
     """Where it stands in the log; empty values while it is pending."""
     return [
-        Fact("position", _("Position"), "" if row.is_pending else f"{row.log_ms}-{row.log_seq}"),
-        Fact("partition", _("Partition"), "" if row.partition is None else str(row.partition)),
-        Fact("epoch", _("Epoch"), row.epoch or "", _("identifies this life of the log")),
+        Fact("position", _("Position"), row.location or ""),
+        Fact("epoch", _("Epoch of the log"), row.epoch or ""),
     ]
 
 
@@ -68,18 +64,30 @@ def identity(row: Message, event: Event) -> list[Fact]:
         Fact("correlation", _("Correlation id"), event.correlation_id),
         Fact("causation", _("Causation id"), event.causation_id),
         Fact("traceparent", _("Trace (traceparent)"), event.traceparent),
-        *(Fact(f"header-{name}", name, value, _("header")) for name, value in event.headers.items()),
+        *(Fact(f"header-{name}", _("Header %s") % name, value) for name, value in event.headers.items()),
     ]
     return [fact._replace(value=visible(fact.value)) for fact in facts if fact.value]
 
 
+def sentence(row: Message) -> str:
+    """What the row waits for, or how long it took."""
+    if row.stored_at is not None and not row.is_pending:
+        return _("Stored %s after it was published.") % span(milliseconds(row.stored_at, row.time))
+    if not row.sends:
+        return _("Waits in the outbox for Redis.")
+    if row.sends == 1:
+        return _("Sent to Redis, waits for the listener to store it.")
+    return _("Sent to Redis %d times, waits for the listener to store it.") % row.sends
+
+
 def state(row: Message) -> dict[str, Any]:
     """What changes while the page is open: for its script."""
-    facts = [*journey(row), *place(row)]
+    steps = journey(row)
     return {
         "state": state_of(row),
-        "facts": {fact.name: fact.value for fact in facts},
-        "notes": {fact.name: fact.note for fact in facts if fact in journey(row)},
+        "sentence": sentence(row),
+        "facts": {fact.name: fact.value for fact in (*steps, *place(row))},
+        "notes": {fact.name: fact.note for fact in steps},
     }
 
 
@@ -111,6 +119,7 @@ def context(row: Message, request: HttpRequest) -> dict[str, Any]:
     publish_url = page_url("publish")
     return {
         "state": state_of(row),
+        "sentence": sentence(row),
         "journey": journey(row),
         "place": place(row),
         "identity": identity(row, event),
@@ -120,5 +129,4 @@ def context(row: Message, request: HttpRequest) -> dict[str, Any]:
         "live_url": live_url(row.channel),
         "page_url": page_url("message", row.pk),
         "channel": visible(row.channel),
-        "now": timezone.now(),
     }

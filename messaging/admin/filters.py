@@ -191,9 +191,7 @@ class StateFilter(MessageFilter):
         ("stored", gettext_lazy("Stored")),
         (
             "late",
-            format_lazy(
-                gettext_lazy("Late: stored {seconds:g} s after its time or later"), seconds=LATE_SECONDS
-            ),
+            format_lazy(gettext_lazy("Late: stored over {seconds:g} s after its time"), seconds=LATE_SECONDS),
         ),
     )
 

@@ -103,7 +103,7 @@ class MessageAdmin(Columns, PostingAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = {"title": _("Messages"), "live_url": live_url(), "max_chosen": MAX_CHOSEN}
+        context = {"live_url": live_url(), "max_chosen": MAX_CHOSEN}
         return super().changelist_view(request, context | (extra_context or {}))
 
     @admin.action(description=gettext_lazy("Publish selected messages again"), permissions=["publish"])

@@ -14,6 +14,7 @@ from django.db import connections, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -178,7 +179,7 @@ class PostingAdmin(ReadingAdmin[Message]):
             "has_view_permission": True,
             "media": self.media,
             "rows": rows,
-            "total": size(sum(len(row.payload) for row in rows)),
+            "total": size(sum(len(row.payload_bytes) for row in rows)),
             "channels": channels.most_common(10),
             "other_channels": max(0, len(channels) - 10),
             "sample": [_sampled(row) for row in rows[:SAMPLE]],
@@ -230,7 +231,7 @@ class PostingAdmin(ReadingAdmin[Message]):
 def _sampled(row: Message) -> dict[str, Any]:
     return {
         "pk": row.pk,
-        "time": clock(row.time, now=row.time),
+        "time": clock(row.time, now=timezone.now()),
         "channel": visible(row.channel),
         "payload": preview(row.payload, row.binary, content_type=row.content_type, limit=PREVIEW),
     }

@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
+from django.utils.text import capfirst
 
 from messaging.conf import conf
 
@@ -29,18 +30,29 @@ else:
 
 
 class ReadingAdmin(ModelAdmin[M]):
-    """Rows are shown and, with the permission, deleted."""
+    """Rows are shown and, with the permission, deleted unless ``deletable`` is false."""
+
+    deletable = True
 
     show_full_result_count = False  # counting a big table is a scan
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[M]:
         return super().get_queryset(request).using(conf.DATABASE)
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        title = capfirst(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.deletable and super().has_delete_permission(request, obj)
 
 
 def live_url(channel: str | None = None) -> str | None:

@@ -39,6 +39,7 @@ def when(time: datetime | None) -> SafeString | None:
 class ChannelAdmin(ReadingAdmin[Channel]):
     """Every channel that has been seen, with links to its messages."""
 
+    deletable = False
     list_display = ("channel_name", "latest", "stored", "links", "seen")
     list_display_links = None
     list_per_page = 50
@@ -93,6 +94,7 @@ class ChannelAdmin(ReadingAdmin[Channel]):
 class CursorAdmin(ReadingAdmin[Cursor]):
     """How far each reader has come."""
 
+    deletable = False
     list_display = ("reader", "partition", "position", "logged", "moved", "epoch", "fence")
     list_display_links = None
     sortable_by = ()

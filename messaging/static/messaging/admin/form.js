@@ -22,6 +22,7 @@ form.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit(form.querySelector("[name=_save]"));
 });
 changed();
+(form.querySelector(".errors :is(input, textarea, select)") ?? (form.elements.channel.value ? area : form.elements.channel)).focus();
 
 function chosen() {
   return form.querySelector("[name=kind]:checked")?.value ?? form.elements.kind.value;

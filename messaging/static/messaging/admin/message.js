@@ -5,13 +5,17 @@ import { copy } from "../clipboard.js";
 const FIRST_PAUSE = 250; // milliseconds; grows by half each time
 const LONGEST_PAUSE = 10_000;
 
+const NOTHING = "…"; // where a value is still to come
+
+const wanted = (button) => document.getElementById(button.dataset.copy).textContent;
+
 const section = document.getElementById("state");
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   const label = button.textContent;
-  button.hidden = false;
+  button.hidden = wanted(button) === NOTHING;
   button.addEventListener("click", async () => {
-    const done = await copy(document.getElementById(button.dataset.copy).textContent);
+    const done = await copy(wanted(button));
     button.textContent = done ? "Copied" : "Not allowed";
     setTimeout(() => (button.textContent = label), 1400);
   });
@@ -33,18 +37,19 @@ async function watch(pause) {
   if (answer?.state === "pending" || !answer) watch(Math.min(pause * 1.5, LONGEST_PAUSE));
 }
 
-function show({ state, facts, notes }) {
-  section.dataset.state = state;
-  for (const [name, value] of Object.entries(facts)) for (const place of document.querySelectorAll(`[data-fact="${name}"]`)) set(place, value || "…");
+function show({ state, sentence: said, facts, notes }) {
+  for (const [name, value] of Object.entries(facts)) for (const place of document.querySelectorAll(`[data-fact="${name}"]`)) set(place, value || NOTHING);
   for (const [name, note] of Object.entries(notes)) {
     set(document.querySelector(`[data-note="${name}"]`), note);
     document.querySelector(`[data-step="${name}"]`).classList.toggle("done", facts[name] !== "");
   }
+  sentence(said);
   if (state === "pending") return;
   const badge = section.querySelector("[data-badge]");
   badge.className = `mb-badge mb-${state}`;
   badge.textContent = state;
-  sentence(`Stored ${notes.stored.replace("+", "")} after it was published.`);
+  for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
+  section.dataset.state = state;
 }
 
 function sentence(text) {
