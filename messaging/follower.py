@@ -11,7 +11,8 @@ from redis.exceptions import ResponseError
 from messaging import keys, log
 from messaging.log import START, Entry, Position
 
-COUNT = 500  # entries of a read, fewer when they are large
+FIRST_COUNT = 50  # entries of the first read, before their size is known
+COUNT = 500  # of each one after it, fewer when they are large
 BATCH_BYTES = 4 * 1024 * 1024
 
 
@@ -34,7 +35,7 @@ class Follower:
         self._added: dict[
             int, int
         ] = {}  # entries that the log had got when it stood at our position, if known
-        self._count = COUNT
+        self._count = FIRST_COUNT
 
     def start_at(self, position: Position) -> None:
         """From behind this position, in every partition."""
@@ -86,10 +87,12 @@ class Follower:
         if info is None:
             return []
         at, gone = self._at[partition], info["entries-added"] - info["length"]
-        if (last := Position.parse(info["last-generated-id"])) < at:  # a replica that knew less took over
-            self._at[partition] = last
-            self._added[partition] = info["entries-added"]
-            return [Lost(partition, "reborn", None)]
+        if (last := Position.parse(info["last-generated-id"])) < at:
+            known = (
+                partition in self._added
+            )  # then a replica that knew less took over; else the start was in the future
+            self._at[partition], self._added[partition] = last, info["entries-added"]
+            return [Lost(partition, "reborn", None)] if known else []
         entries = log.entries_of(partition, log.stream_of(streams))
         found: list[Entry | Lost] = []
         if lost := self._lost(partition, gone, info["first-entry"]):
@@ -134,4 +137,4 @@ class Follower:
 
     def _adapt(self, entries: list[Entry]) -> None:
         average = sum(len(entry.raw) for entry in entries) // len(entries) + 1
-        self._count = max(1, min(COUNT, BATCH_BYTES // average))
+        self._count = max(1, min(COUNT, BATCH_BYTES // average, self._count * 4))

@@ -1,5 +1,6 @@
 """A management command -> what it printed, said and ended with, run inside the test process."""
 
+from contextlib import redirect_stderr
 from io import StringIO
 from typing import NamedTuple
 
@@ -24,11 +25,12 @@ def run(name: str, *arguments: str) -> Ran:
     """``manage.py NAME ARGUMENTS``: parsed as a shell's, with the exit code that a shell would see."""
     out, err = StringIO(), StringIO()
     command = load_command_class(get_commands()[name], name)
-    parser = command.create_parser("manage.py", name)
-    options = vars(parser.parse_args(list(arguments)))
+    command._called_from_command_line = True  # type: ignore[attr-defined]  # usage errors end it, as in a shell
     code = 0
-    try:
-        command.execute(*options.pop("args", ()), **options | {"stdout": out, "stderr": err})
-    except SystemExit as ended:
-        code = int(ended.code or 0)
+    with redirect_stderr(err):  # where argparse speaks
+        try:
+            options = vars(command.create_parser("manage.py", name).parse_args(list(arguments)))
+            command.execute(*options.pop("args", ()), **options | {"stdout": out, "stderr": err})
+        except SystemExit as ended:
+            code = int(ended.code or 0)
     return Ran(code, out.getvalue(), err.getvalue())
