@@ -72,9 +72,7 @@ def store(
         _store_postgresql(cursor, rows, (epoch, partition, stored_at, 0))
         return
     shared = (epoch, partition, _sqlite_time(stored_at), 0)
-    cursor.executemany(
-        _SQLITE, [(*row[:5], _sqlite_time(row[5]), *row[6:8], int(row[8]), *row[9:], *shared) for row in rows]
-    )
+    cursor.executemany(_SQLITE, [_sqlite_row(row) + shared for row in rows])
 
 
 def _store_postgresql(cursor: CursorWrapper, rows: Sequence[Row], shared: Row) -> None:
@@ -86,12 +84,11 @@ def _store_postgresql(cursor: CursorWrapper, rows: Sequence[Row], shared: Row) -
             return
         except IntegrityError:
             pass  # most likely a known event; the upsert raises whatever else it is
-    known: set[tuple[str, str]] = (
-        set()
-    )  # one statement may not meet an event twice, and a retry can append it twice
-    once = [row for row in rows if not (row[:2] in known or known.add(row[:2]))]
+    once: dict[Row, Row] = {}  # one statement may not meet an event twice, and a retry can append it twice
+    for row in rows:
+        once.setdefault(row[:2], row)
     cursor.execute(_MAKE_BATCH)
-    _copy(cursor, _COPY_BATCH, _COLUMNS, once)
+    _copy(cursor, _COPY_BATCH, _COLUMNS, once.values())
     cursor.execute(_POSTGRESQL, shared)
 
 
@@ -103,6 +100,13 @@ def _copy(
         copy.set_types([kind for _, kind in columns])
         for row in rows:
             copy.write_row(row)
+
+
+def _sqlite_row(row: Row) -> Row:
+    """The row in types that sqlite3 takes without asking its adapters."""
+    event_id, source, channel, kind, key, time, payload, content_type, binary, rest, ms, seq = row
+    time = _sqlite_time(time)
+    return event_id, source, channel, kind, key, time, payload, content_type, int(binary), rest, ms, seq
 
 
 def _sqlite_time(time: datetime) -> str:
@@ -136,7 +140,9 @@ def _upsert(values: str) -> str:
 
 _SQLITE = _upsert(f"VALUES ({', '.join(['%s'] * (len(_COLUMNS) + len(_SHARED)))})")
 
-_ANY_PENDING = f"SELECT 1 FROM {_TABLE} WHERE log_ms IS NULL LIMIT 1"  # by the index of pending rows
+_ANY_PENDING = (
+    f"SELECT 1 FROM {_TABLE} WHERE log_ms IS NULL ORDER BY queued_at LIMIT 1"  # as the index stands
+)
 _COPY = f"COPY {_TABLE} ({_names((*_COLUMNS, *_SHARED))}) FROM STDIN (FORMAT BINARY)"
 _DEFINITIONS = ", ".join(f'"{name}" {kind}' for name, kind in _COLUMNS)
 _MAKE_BATCH = (
