@@ -42,7 +42,7 @@ class InvalidMessage(MessagingError, ValueError):
 
 
 class InvalidChannel(InvalidMessage):
-    """A channel name that breaks the rules of :func:`messaging.event.check_channel`."""
+    """A channel name that breaks the rules of :func:`messaging.attributes.check_channel`."""
 
 
 class InvalidAttribute(InvalidMessage):

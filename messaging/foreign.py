@@ -13,19 +13,11 @@ from hashlib import sha256
 
 import msgspec
 
+from messaging.attributes import MAX_ATTRIBUTE, check_channel
+from messaging.decoder import NotAnEvent, decode
 from messaging.errors import InvalidChannel
-from messaging.event import (
-    BINARY,
-    JSON,
-    MAX_ATTRIBUTE,
-    TEXT,
-    Event,
-    NotAnEvent,
-    check_channel,
-    decode,
-    encode,
-    new_id,
-)
+from messaging.event import Event, encode, new_id
+from messaging.payload import BINARY, JSON, TEXT
 
 PUBSUB = "/redis/pubsub"  # the source of what came over Pub/Sub
 LIST = "/redis/list"  # the source of what came from a list

@@ -7,20 +7,13 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from messaging.attributes import MAX_ATTRIBUTE, check_attribute, check_channel, check_headers
+from messaging.decoder import NotAnEvent, decode
 from messaging.entered import Kind, NotJson, data_of, looks_like_json
 from messaging.errors import InvalidAttribute, InvalidChannel, InvalidMessage
-from messaging.event import (
-    MAX_ATTRIBUTE,
-    TEXT,
-    Event,
-    NotAnEvent,
-    check_attribute,
-    check_channel,
-    check_headers,
-    decode,
-    parse_json,
-)
+from messaging.event import Event
 from messaging.models import Message
+from messaging.payload import TEXT, parse_json
 from messaging.publisher import prepare, publish
 from messaging.rendering import is_cut, pretty, visible
 

@@ -15,8 +15,9 @@ from redis.exceptions import ReadOnlyError
 
 from messaging import foreign
 from messaging.errors import BrokerError, BrokerRefused, InvalidMessage, Unencodable, shown
-from messaging.event import JSON, Event
+from messaging.event import Event
 from messaging.loop import FIRST_PAUSE
+from messaging.payload import JSON
 from messaging.sender import Prepared, send
 from messaging.stopping import Stop
 

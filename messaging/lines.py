@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 import msgspec
 
 from messaging import rendering, rows
-from messaging.event import JSON, TEXT, Event, NotAnEvent, format_time, parse_json
+from messaging.decoder import NotAnEvent
+from messaging.event import Event, format_time
 from messaging.log import Entry
+from messaging.payload import JSON, TEXT, parse_json
 from messaging.terminal import Paint, columns, cut, safe
 
 Read = tuple[Entry, Event | NotAnEvent]  # an entry, and what stands in it or why nothing does

@@ -6,13 +6,15 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import redis
 from redis.exceptions import NoScriptError, ResponseError
 
 from messaging import keys, scripts, wire
 from messaging.conf import conf
+from messaging.decoder import NotAnEvent, decode
 from messaging.errors import shown
-from messaging.event import Event, NotAnEvent, decode
+from messaging.event import Event
 
 logger = logging.getLogger("messaging.publish")
 
@@ -45,7 +47,7 @@ class Position(NamedTuple):
 START = Position(0, 0)
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """What stands at one position. ``body`` is the event's JSON, or ``None`` in an entry that is not ours."""
 
     partition: int
@@ -63,7 +65,7 @@ class Entry(NamedTuple):
         return self.body if self.body is not None else b" ".join(self.fields)
 
     def event(self) -> Event:
-        """The entry as an event; :class:`~messaging.event.NotAnEvent` if it is none."""
+        """The entry as an event; :class:`~messaging.decoder.NotAnEvent` if it is none."""
         if self.body is None:
             raise NotAnEvent(f"the entry has no field 'e': {shown(b' '.join(self.fields))}")
         return decode(self.body, location=self.location)
@@ -156,16 +158,15 @@ def stream_of(reply: Any) -> Sequence[tuple[bytes, Sequence[bytes] | None]]:
 
 def entries_of(partition: int, reply: Sequence[tuple[bytes, Any]]) -> list[Entry]:
     """A reply of XREAD, XRANGE or XREVRANGE for one stream -> entries."""
-    return [_entry(partition, position, fields) for position, fields in reply]
-
-
-def _entry(partition: int, position: bytes, fields: Any) -> Entry:
-    ms, _, seq = position.partition(b"-")
-    if isinstance(fields, dict):
-        body = fields.get(b"e")
-        flat: Sequence[bytes] = () if body is not None else [part for pair in fields.items() for part in pair]
-        return Entry(partition, Position(int(ms), int(seq)), body, flat)
-    return Entry(partition, Position(int(ms), int(seq)), None, fields or ())
+    entries = []
+    for position, fields in reply:
+        ms, _, seq = position.partition(b"-")
+        body, rest = None, fields or ()
+        if isinstance(fields, dict):
+            body = fields.get(b"e")
+            rest = () if body is not None else [part for pair in fields.items() for part in pair]
+        entries.append(Entry(partition, Position(int(ms), int(seq)), body, rest))
+    return entries
 
 
 def between(

@@ -10,7 +10,9 @@ import msgspec
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from messaging.event import JSON, MAX_ATTRIBUTE, Event, parse_json
+from messaging.attributes import MAX_ATTRIBUTE
+from messaging.event import Event
+from messaging.payload import JSON, parse_json
 
 
 class MessageQuerySet(models.QuerySet["Message"]):

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import redis
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F
 
 from messaging import log
 from messaging.conf import conf
-from messaging.errors import BrokerError, InvalidMessage
+from messaging.errors import BrokerError
 from messaging.event import Event, encode
 from messaging.log import Position
 from messaging.models import Message
@@ -28,50 +29,80 @@ from messaging.sender import Prepared, send
 logger = logging.getLogger("messaging.publish")
 
 SEND_ROWS = 500  # rows that one query reads and one round trip sends
-SWEEP_ROWS = 2000  # rows that a sweep looks at
+SWEEP_ROWS = 10_000  # rows that a sweep looks at
+STUBBORN = (
+    3  # a row that was sent so often and is not stored is tried again, but rarely and behind all others
+)
+LONGEST_PAUSE = 60.0  # seconds between two tries of stubborn rows
 
 
 class _AfterCommit:
-    """The one callback of a transaction: sends what of its rows has been committed."""
+    """What one :func:`put` leaves to be done after the commit. Those of one transaction share ``waiting``: whichever
+    is called first sends for all of them, and what a savepoint took back is not found when it is read."""
 
-    def __init__(self, using: str) -> None:
+    def __init__(self, using: str, ids: Sequence[int], waiting: list[int]) -> None:
         self.using = using
-        self.ids: list[int] = []
+        self.waiting = waiting
+        self._ids = ids
+        waiting += ids
 
     def __call__(self) -> None:
-        ids, self.ids = self.ids, []
-        for start in range(0, len(ids), SEND_ROWS):
-            try:
-                send_rows(ids[start : start + SEND_ROWS], using=self.using)
-            except BrokerError as error:  # the rows stay pending; the sweeper sends them
-                logger.info("%d messages wait in the outbox: %s", len(ids) - start, error)
-                return
+        if connections[
+            self.using
+        ].in_atomic_block:  # a TestCase plays the commit, for the callbacks that it captured
+            _send_now(self._ids, using=self.using)
+            return
+        ids, self.waiting[:] = list(self.waiting), []
+        _send_now(ids, using=self.using)
 
 
 def put(prepared: Sequence[Prepared]) -> list[Event]:
-    """Events -> pending rows in the current transaction, sent after its commit (at once when there is none)."""
+    """Events -> pending rows in the current transaction, sent after its commit; at once when there is none.
+
+    An event that has a row already (the caller's own id, used again) is not written a second time. Where transactions
+    are managed by hand (``set_autocommit(False)``) nobody tells of the commit, and the sweeper sends.
+    """
     using = conf.DATABASE
     now = datetime.now(UTC)
-    rows = Message.objects.using(using).bulk_create([pending_row(event, now) for event, _ in prepared])
-    after_commit = _callback(using)
-    after_commit.ids += [row.pk for row in rows]
-    if not connections[using].in_atomic_block:
-        after_commit()
+    once = {(event.id, event.source): event for event, _ in prepared}
+    rows = Message.objects.using(using).bulk_create(
+        [pending_row(event, now) for event in once.values()],
+        batch_size=SEND_ROWS,
+        update_conflicts=True,  # of this one index; it changes nothing, and tells the row
+        unique_fields=["event_id", "source"],
+        update_fields=["event_id"],
+    )
+    ids = [row.pk for row in rows]
+    connection = connections[using]
+    if connection.in_atomic_block:
+        transaction.on_commit(_AfterCommit(using, ids, _waiting(connection)), using=using, robust=True)
+    elif connection.get_autocommit():
+        _send_now(ids, using=using)
     return [event for event, _ in prepared]
 
 
-def _callback(using: str) -> _AfterCommit:
-    """The transaction's callback: an earlier one serves if every rollback that drops it drops our rows too."""
-    connection = connections[using]
-    if not connection.in_atomic_block:
-        return _AfterCommit(using)
-    stack = set(connection.savepoint_ids)
-    for savepoints, function, *_ in reversed(connection.run_on_commit):
-        if isinstance(function, _AfterCommit) and savepoints <= stack:
-            return function
-    callback = _AfterCommit(using)
-    transaction.on_commit(callback, using=using, robust=True)
-    return callback
+def in_transaction() -> bool:
+    """Is a transaction open in this thread, so that a message has to wait for its commit?"""
+    connection = connections[conf.DATABASE]
+    return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
+
+
+def _waiting(connection: BaseDatabaseWrapper) -> list[int]:
+    """The rows of this transaction that wait for its commit."""
+    for _, function, *_ in reversed(connection.run_on_commit):
+        if isinstance(function, _AfterCommit):
+            return function.waiting
+    return []
+
+
+def _send_now(ids: Sequence[int], *, using: str) -> None:
+    """Try once. What cannot be sent stays pending, and the sweeper sends it."""
+    for start in range(0, len(ids), SEND_ROWS):
+        try:
+            send_rows(ids[start : start + SEND_ROWS], using=using)
+        except (BrokerError, DatabaseError) as error:
+            logger.info("%d messages wait in the outbox: %s", len(ids) - start, error)
+            return
 
 
 def send_rows(ids: Iterable[int], *, using: str) -> int:
@@ -84,10 +115,10 @@ def send_rows(ids: Iterable[int], *, using: str) -> int:
         return 0
     prepared: list[Prepared] = []
     for row in rows:
-        event = row.as_event()
         try:
+            event = row.as_event()
             prepared.append((event, encode(event)))
-        except InvalidMessage:
+        except ValueError:  # InvalidMessage among them: somebody changed the row by hand
             logger.exception("outbox row %s cannot be encoded and stays pending", row.pk)
     send(prepared)
     Message.objects.using(using).filter(pk__in=[row.pk for row in rows]).update(sends=F("sends") + 1)
@@ -113,14 +144,9 @@ class Sweeper:
 
         Raises :class:`~messaging.errors.BrokerError` or what redis-py raises when Redis is away.
         """
-        if time.monotonic() < self._not_before:
-            return 0
         if not self._waiting:
-            overdue = datetime.now(UTC) - timedelta(seconds=conf.OUTBOX_GRACE_SECONDS)
-            rows = Message.objects.using(conf.DATABASE).pending().filter(queued_at__lt=overdue)
-            self._waiting = list(rows.order_by("pk").values_list("pk", flat=True)[:SWEEP_ROWS])
+            self._waiting = self._overdue()
             if not self._waiting:
-                self._pause = 0.0
                 return 0
             self._barrier = {each: log.bounds(self._client, each).last for each in log.partitions()}
         if any(stored_up_to.get(partition, log.START) < end for partition, end in self._barrier.items()):
@@ -130,10 +156,20 @@ class Sweeper:
         for start in range(0, len(ids), SEND_ROWS):
             sent += send_rows(ids[start : start + SEND_ROWS], using=conf.DATABASE)
         if sent:
-            logger.warning("%d messages of the outbox were not in the log and have been sent again", sent)
-            self._pause = min(max(conf.OUTBOX_GRACE_SECONDS, self._pause * 2), 60.0)
-            self._not_before = time.monotonic() + self._pause
+            logger.warning("%d messages of the outbox were not in the log and have been sent", sent)
         return sent
+
+    def _overdue(self) -> list[int]:
+        """Rows that should have been stored by now, in the order they were written."""
+        overdue = datetime.now(UTC) - timedelta(seconds=conf.OUTBOX_GRACE_SECONDS)
+        rows = Message.objects.using(conf.DATABASE).pending().filter(queued_at__lt=overdue)
+        ids = rows.order_by("pk").values_list("pk", flat=True)
+        found = list(ids.filter(sends__lt=STUBBORN)[:SWEEP_ROWS])
+        if not found and time.monotonic() >= self._not_before:
+            found = list(ids[:SEND_ROWS])
+            self._pause = min(max(1.0, self._pause * 2), LONGEST_PAUSE) if found else 0.0
+            self._not_before = time.monotonic() + self._pause
+        return found
 
 
 def pending_count(*, using: str | None = None) -> int:

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db import connections
 
 from messaging import outbox as outbox_rows
 from messaging.conf import conf
@@ -101,4 +100,4 @@ def _prepare_one(message: tuple[str, Any] | Mapping[str, Any]) -> Prepared:
 
 
 def _wants_row(asked: bool | None) -> bool:
-    return connections[conf.DATABASE].in_atomic_block if asked is None else asked
+    return outbox_rows.in_transaction() if asked is None else asked

@@ -14,7 +14,8 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from messaging import keys, log, scripts, storage
 from messaging.conf import conf
 from messaging.continuity import REASONS, Stand, judge
-from messaging.event import Event, NotAnEvent
+from messaging.decoder import NotAnEvent
+from messaging.event import Event
 from messaging.log import Entry, Position
 from messaging.models import Cursor, Gap, Quarantine
 

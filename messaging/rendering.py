@@ -11,7 +11,7 @@ import re
 from base64 import b64decode
 from collections.abc import Iterator
 
-from messaging.event import JSON, TEXT
+from messaging.payload import JSON, TEXT
 
 SHOWN = 256 * 1024  # characters of a payload that one page shows; the whole is a download
 SHOWN_BYTES = 16 * 1024  # bytes of a hex dump: a thousand lines

@@ -44,6 +44,7 @@ def bulk(*items: bytes) -> bytes:
 
 append_script = Script("append")
 _record = Script("record")
+_peek = Script("peek")
 _move = Script("move")
 _trim = Script("trim")
 _lease = Script("lease")
@@ -79,6 +80,11 @@ def record(client: redis.Redis, partition: int, bodies: Sequence[bytes]) -> int:
     """Append without publishing; how many found room."""
     names = (keys.log(partition), keys.epoch(partition))
     return int(_record.run(client, names, conf.MAX_LOG_ENTRIES, newborn(), *bodies))
+
+
+def peek(client: redis.Redis, name: str, *, most: int, most_bytes: int) -> list[bytes]:
+    """Up to ``most`` items from the right end of a list, the rightmost first; one at least, however large."""
+    return list(_peek.run(client, (name,), most, most_bytes))
 
 
 def move(client: redis.Redis, name: str, partition: int, items: Iterable[tuple[bytes, bytes]]) -> int:

@@ -14,10 +14,12 @@ from django.template.defaultfilters import filesizeformat
 from redis.exceptions import RedisError
 
 from messaging import connection, log, rendering, rows
+from messaging.decoder import NotAnEvent
 from messaging.errors import BrokerUnavailable
-from messaging.event import TEXT, NotAnEvent, encode
+from messaging.event import encode
 from messaging.log import Entry, Position
 from messaging.models import Message
+from messaging.payload import TEXT
 
 LATE_MS = 1_000  # from the event's own time to the log; the live page draws the same lines
 VERY_LATE_MS = 10_000
@@ -106,7 +108,7 @@ def _logged(entry: Entry) -> Single:
 def page(found: Single) -> dict[str, Any]:
     """What the template of one message needs."""
     row, error = found.row, found.error
-    delay = None if row.log_ms is None or error else row.log_ms - row.time.timestamp() * 1000
+    delay = None if row.log_ms is None or error else row.log_ms - int(row.time.timestamp() * 1000)
     return {
         "message": row,
         "error": error,
@@ -146,7 +148,7 @@ def _moment(time: datetime | None) -> str:
     return "" if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
 
 
-def _span(ms: float) -> str:
+def _span(ms: int) -> str:
     """A span in one unit; negative when the publisher's clock is ahead of Redis's."""
     for limit, unit, digits in (
         (1e3, 1, 0),

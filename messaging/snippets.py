@@ -10,8 +10,10 @@ from decimal import Decimal
 from pprint import pformat
 from typing import Any, NamedTuple
 
+from messaging.attributes import check_channel
 from messaging.entered import NotJson, data_of, tokens
-from messaging.event import TEXT, Event, check_channel, encode_data, parse_json
+from messaging.event import Event
+from messaging.payload import TEXT, encode_data, parse_json
 
 MAX_SNIPPET = 32 * 1024  # characters of a payload: Linux takes arguments of up to 128 KiB each
 CSRF_TOKEN = "c" * 32  # any will do, as long as the cookie and the header agree

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from redis.exceptions import RedisError
 
 from messaging import connection, lines
-from messaging.event import NotAnEvent
+from messaging.decoder import NotAnEvent
 from messaging.follower import Follower, Lost
 from messaging.lines import Read
 from messaging.log import START, Position

@@ -22,9 +22,9 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
 from messaging import single
+from messaging.attributes import check_attribute, check_channel
 from messaging.entered import NotJson, data_of
 from messaging.errors import BrokerError, InvalidMessage, MessageTooLarge, Unencodable
-from messaging.event import check_attribute, check_channel
 from messaging.models import Channel, Message
 from messaging.publisher import publish as publish_event
 

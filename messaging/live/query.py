@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from django.http import HttpRequest
 
+from messaging.attributes import MAX_ATTRIBUTE
 from messaging.conf import conf
 from messaging.errors import shown
-from messaging.event import MAX_ATTRIBUTE
 from messaging.frames import Where, parse_id
 from messaging.live.filters import Filter
 

@@ -17,7 +17,7 @@ from django.core.management.base import CommandParser
 from messaging.conf import conf
 from messaging.entered import looks_like_json
 from messaging.errors import BrokerError, InvalidAttribute, InvalidChannel, InvalidMessage, Misconfigured
-from messaging.event import TEXT, Event
+from messaging.event import Event
 from messaging.intake import Intake, LineReader, Rate, Totals, data_of
 from messaging.management.terminal_command import (
     CANNOT_START,
@@ -26,6 +26,7 @@ from messaging.management.terminal_command import (
     USAGE,
     TerminalCommand,
 )
+from messaging.payload import TEXT
 from messaging.publisher import prepare
 from messaging.sender import Prepared, send_one
 from messaging.stopping import Stop
