@@ -37,7 +37,7 @@ if not SECRET_KEY:
         ) from error
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-PORT = env.str("PORT", default="8000")  # text: `manage.py up` checks it, no other command cares
+PORT = env.str("PORT", default="") or "8000"  # text: `manage.py up` checks it, no other command cares
 
 INSTALLED_APPS = [
     "messaging",

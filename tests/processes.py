@@ -79,7 +79,7 @@ class Process:
         """Both, as they came."""
         return self._text(STDOUT, STDERR)
 
-    def wait_for(self, pattern: str, timeout: float = 15.0) -> re.Match[str]:
+    def wait_for(self, pattern: str, timeout: float = 30.0) -> re.Match[str]:
         """The first match of ``pattern`` (``^`` and ``$`` match at lines) in its output, waited for."""
         regex = re.compile(pattern, re.MULTILINE)
         deadline = time.monotonic() + timeout
@@ -101,7 +101,7 @@ class Process:
     def pid(self) -> int:
         return self.popen.pid
 
-    def wait(self, timeout: float = 15.0) -> int:
+    def wait(self, timeout: float = 30.0) -> int:
         """Its exit code (negative: the signal that killed it); the output is complete then."""
         try:
             code = self.popen.wait(timeout)
@@ -115,7 +115,7 @@ class Process:
         """Sends a signal to this process alone."""
         self.popen.send_signal(number)
 
-    def terminate(self, timeout: float = 15.0) -> int:
+    def terminate(self, timeout: float = 30.0) -> int:
         """SIGTERM, then its exit code."""
         self.signal(signal.SIGTERM)
         return self.wait(timeout)
