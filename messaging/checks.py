@@ -10,6 +10,7 @@ messaging.W002  no CHANNEL_PREFIX on a server shared by its database number (--d
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -41,6 +42,9 @@ _POSITIVE = (
     "LIVE_SEND_SECONDS",
     "LIVE_MAX_STREAMS",
 )
+
+
+_NOT_NEGATIVE = ("PRUNE_DAYS", "PRUNE_ROWS")
 
 
 @register(Tags.compatibility)
@@ -89,6 +93,12 @@ def _ranges() -> Iterator[CheckMessage]:
         if getattr(conf, name) <= 0:
             yield Error(
                 f"MESSAGING[{name!r}] must be above 0, not {getattr(conf, name)!r}", id="messaging.E003"
+            )
+    for name in _NOT_NEGATIVE:
+        if not 0 <= getattr(conf, name) < math.inf:
+            yield Error(
+                f"MESSAGING[{name!r}] must be 0 (never) or above, not {getattr(conf, name)!r}",
+                id="messaging.E003",
             )
     if not conf.NAMESPACE or set(conf.NAMESPACE) & set("{}*?[]\\ "):
         yield Error(

@@ -64,6 +64,13 @@ class Conf:
     LISTEN_IN_WEB: bool = False  # run the listener as a background thread of each web process
     OUTBOX_GRACE_SECONDS: float = 5.0  # a pending row younger than this is left to the process that wrote it
 
+    # -- the table
+    PRUNE_DAYS: float = 0.0  # the listener removes rows older than this; 0 = never
+    PRUNE_ROWS: int = 0  # and all but the newest so many; 0 = never
+
+    # -- /metrics
+    METRICS_TOKEN: str = ""  # "Authorization: Bearer ..." with it may read; "" = only who may view messages
+
     # -- the live page
     LIVE_RING: int = 10_000  # frames shared by all browsers of a process
     LIVE_PAYLOAD_BYTES: int = 8 * 1024  # a longer payload is cut in the stream and fetched on demand
@@ -72,7 +79,9 @@ class Conf:
     LIVE_SEND_SECONDS: float = 30.0  # a client that takes no byte for this long is dropped
     LIVE_MAX_STREAMS: int = 10_000  # of a process; more are told to come back later
     LIVE_RECHECK_SECONDS: float = 60.0  # how often the permission of an open stream is asked again
-    LIVE_CATCH_UP: int = 100_000  # messages sent to a client that resumes before the rest is skipped, with a gap
+    LIVE_CATCH_UP: int = (
+        100_000  # messages sent to a client that resumes before the rest is skipped, with a gap
+    )
 
     def __getattribute__(self, name: str) -> Any:
         default = object.__getattribute__(self, name)

@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
 
 import msgspec
 from redis.exceptions import RedisError
 
-from messaging import connection, lease, log
+from messaging import connection, lease, log, pruner
 from messaging.capture import ChannelCapture, ListCapture
 from messaging.conf import conf
 from messaging.loop import Loop, Outages, what_failed
@@ -49,40 +51,46 @@ class Listener:
         self._lists = tuple(dict.fromkeys((*conf.CAPTURE_LISTS, *lists)))
         self._client = connection.client(timeout=10.0)
         self._lease = lease.Lease(self._client)
-        self._stopping = threading.Event()
+        self._stopped = False
+        self._wake: SimpleQueue[None] = SimpleQueue()  # unlike an Event, safe in a signal handler
         self._loops: list[Loop] = []
         self._relays: list[Relay] = []
         self._captures: list[ChannelCapture | ListCapture] = []
         self._outages = Outages()
         self._was = ""
+        self._run_ids: dict[int, str] = {}  # by partition: of the server that was read last
         self._stored_before = self._captured_before = 0
         self.in_charge = threading.Event()  # set while this listener relays
 
     def stop(self) -> None:
         """Ask it to drain and end; returns at once, from any thread or signal handler."""
-        self._stopping.set()
+        self._stopped = True
+        self._wake.put(None)
 
     def run(self, *, on_tick: Callable[[Report], None] | None = None, tick_seconds: float = 1.0) -> None:
         """Work until stopped. ``on_tick`` gets a report about every ``tick_seconds``."""
         failure: str | None = None
         next_tick = time.monotonic()
         try:
-            while not self._stopping.is_set():
+            while not self._stopped:
                 try:
                     self._supervise()
                     if failure is not None:
                         self._outages.ended("listener", failure)
                         failure = None
                 except RedisError as error:
-                    if failure is None:
-                        failure = what_failed(error)
-                        self._outages.began("listener", failure, error)
+                    if (reason := what_failed(error)) != failure:
+                        if failure is not None:
+                            self._outages.ended("listener", failure)
+                        self._outages.began("listener", reason, error)
+                        failure = reason
                     if not self._lease.is_ours:
                         self._end_work()
                 if on_tick is not None and time.monotonic() >= next_tick:
                     next_tick = time.monotonic() + tick_seconds
                     on_tick(self.report())
-                self._stopping.wait(min(conf.LEASE_SECONDS / 3, tick_seconds))
+                with suppress(Empty):
+                    self._wake.get(timeout=min(conf.LEASE_SECONDS / 3, tick_seconds))
         finally:
             self._end_work()
             with suppress(RedisError):
@@ -107,16 +115,16 @@ class Listener:
             lease.beat(self._client, msgspec.json.encode(self.report()))
 
     def _begin_work(self) -> None:
-        self._relays = [Relay(self._client, partition) for partition in log.partitions()]
+        self._relays = [
+            Relay(self._client, partition, run_id=self._run_ids.get(partition, ""))
+            for partition in log.partitions()
+        ]
         for relay in self._relays:
             self._loops.append(_relay_loop(relay, self._outages))
         if self._channels:
-            # Its own time-out: a subscription is silent for as long as nobody publishes.
-            capture = ChannelCapture(connection.client(timeout=30.0), self._channels)
+            capture = ChannelCapture(self._client, self._channels)
             self._captures.append(capture)
-            self._loops.append(
-                Loop("capture of channels", capture.step, outages=self._outages, recover=capture.reset)
-            )
+            self._loops.append(Loop("capture of channels", capture.step, outages=self._outages))
         for name in self._lists:
             drain = ListCapture(self._client, name)
             self._captures.append(drain)
@@ -124,10 +132,12 @@ class Listener:
         sweeper = Sweeper(self._client)
 
         def sweep(stopping: threading.Event) -> None:
-            sweeper.sweep({relay.partition: relay.position for relay in self._relays})
-            stopping.wait(SWEEP_SECONDS)
+            if not sweeper.sweep({relay.partition: relay.position for relay in self._relays}):
+                stopping.wait(SWEEP_SECONDS)
 
         self._loops.append(Loop("outbox", sweep, outages=self._outages))
+        if conf.PRUNE_DAYS or conf.PRUNE_ROWS:
+            self._loops.append(Loop("pruning", partial(pruner.step, self._client), outages=self._outages))
         for loop in self._loops:
             loop.start()
         self.in_charge.set()
@@ -142,6 +152,9 @@ class Listener:
             loop.join(max(0.0, deadline - time.monotonic()))
             if loop.is_alive():
                 logger.error("%s did not end within %.0f s", loop.name, STOP_SECONDS)
+        for capture in self._captures:
+            capture.close()
+        self._run_ids = {relay.partition: relay.run_id for relay in self._relays} or self._run_ids
         self._stored_before += sum(relay.stored for relay in self._relays)
         self._captured_before += sum(capture.captured for capture in self._captures)
         self._relays, self._captures = [], []

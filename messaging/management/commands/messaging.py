@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from django.core.management.base import CommandParser
 
 from messaging.errors import Misconfigured
 from messaging.log import Position
+from messaging.management import prune_command
 from messaging.management.terminal_command import CANNOT_START, UNHEALTHY, HelpFormatter, TerminalCommand
 from messaging.status import COUNTED, ListenerStatus, LogStatus, Status, StoreStatus, look
 from messaging.terminal import Paint, counted
@@ -50,6 +52,8 @@ class Command(TerminalCommand):
             help="a message that waits for longer is a problem (default: %(default)g)",
         )
         status.set_defaults(run=self.status)
+        for each in (prune_command,):
+            each.add(subcommands).set_defaults(run=partial(each.run, self))
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
