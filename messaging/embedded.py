@@ -25,7 +25,7 @@ from messaging import tether
 # sizeof(sockaddr_un.sun_path) less the closing NUL; unix(7), and <sys/un.h> of the BSDs
 SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103
 
-START_SECONDS = 30.0  # loading a large append-only file takes a while
+START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
 
@@ -91,21 +91,20 @@ class EmbeddedServer:
             self.socket.unlink(missing_ok=True)  # left by a server that was killed
             self.process = self._launch(lock.fileno())
 
-    def ready(self) -> bool:
-        """Whether it answers PING now; false while it loads its data. Raises EmbeddedServerError when it has ended."""
-        if ask(self.socket, "PING") == b"+PONG":
-            return True
-        if not self.alive():
-            raise EmbeddedServerError(
-                f"the embedded server did not start. The end of {self.log}:\n{self.last_words()}"
-            )
-        return False
-
     def wait_ready(self, timeout: float = START_SECONDS) -> None:
-        """Returns once it answers; raises EmbeddedServerError when it ends or takes longer than ``timeout`` seconds."""
+        """Returns once it answers PING. Loading its data may take as long as it takes.
+
+        Raises EmbeddedServerError when it ends, or says nothing for ``timeout`` seconds.
+        """
         deadline = time.monotonic() + timeout
-        while not self.ready():
-            if time.monotonic() > deadline:
+        while (reply := ask(self.socket, "PING")) != b"+PONG":
+            if not self.alive():
+                raise EmbeddedServerError(
+                    f"the embedded server did not start. The end of {self.log}:\n{self.last_words()}"
+                )
+            if reply.startswith(b"-LOADING"):
+                deadline = time.monotonic() + timeout
+            elif time.monotonic() > deadline:
                 raise EmbeddedServerError(
                     f"the embedded server did not answer within {timeout:g} s; see {self.log}"
                 )

@@ -200,7 +200,7 @@ def open_page(chromium: Browser, console: browser.Console) -> Iterator[OpenPage]
 
 
 @pytest.fixture
-def page(site: Site, open_page: OpenPage) -> Page:
+def page(open_page: OpenPage, site: Site) -> Page:
     """A page on `site`, the admin logged in: `page.goto("/messages/")`."""
     return open_page(site)
 

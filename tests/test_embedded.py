@@ -123,5 +123,21 @@ def test_no_server_binary(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatc
         server.start()
 
 
+def test_loading_its_data_may_take_longer_than_the_time_limit(
+    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replies = iter([b"", *[b"-LOADING Valkey is loading the dataset in memory"] * 30, b"+PONG"])
+    monkeypatch.setattr(embedded, "ask", lambda socket, command: next(replies))
+    monkeypatch.setattr(server, "alive", lambda: True)
+    server.wait_ready(timeout=0.1)
+    assert not list(replies)
+
+
+def test_silence_has_a_limit(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "alive", lambda: True)
+    with pytest.raises(EmbeddedServerError, match=r"did not answer within 0\.05 s"):
+        server.wait_ready(timeout=0.05)
+
+
 def test_nobody_answers(short_directory: Path) -> None:
     assert ask(short_directory / "nobody", "PING") == b""

@@ -14,6 +14,7 @@ from pytest_django import Settings
 
 from messaging.embedded import EmbeddedServer
 from messaging.standalone import CannotStart, check_redis
+from tests.postgres import PostgresServer
 from tests.processes import Process, children_of, exists, plain_environment, python
 from tests.servers import TestServer, free_port
 from tests.sites import Database
@@ -195,6 +196,14 @@ def test_redis_url_is_used_instead_of_a_server_of_its_own(
     assert not (short_directory / "valkey").exists()
     assert process.terminate() == 0
     assert broker.client().ping()
+
+
+@pytest.mark.postgres
+def test_postgresql_by_url(up: StartUp, postgres: PostgresServer) -> None:
+    process = up(DATABASE_URL=postgres.create_database("up"))
+    url = site_url(process)
+    assert httpx.get(f"{url}readyz", trust_env=False).json()["ready"]
+    assert process.terminate() == 0
 
 
 # -- what cannot start says so, and exits with 3
