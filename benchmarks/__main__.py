@@ -30,9 +30,17 @@ MEASURED_BY = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, each figure as a ratio.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure, each figure as a ratio."
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rounds: under 40 seconds, less exact")
-    parser.add_argument("--only", action="append", choices=sorted(BOUNDS), metavar="NAME", help="this figure (repeatable): " + " ".join(BOUNDS))
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=sorted(BOUNDS),
+        metavar="NAME",
+        help="this figure (repeatable): " + " ".join(BOUNDS),
+    )
     parser.add_argument("--output", type=Path, help="the JSON file (default: one in benchmarks/results/)")
     options = parser.parse_args(arguments)
     names = [name for name in BOUNDS if not options.only or name in options.only]

@@ -23,7 +23,12 @@ def measure(stage: Stage) -> list[Result]:
     batch = messages(BATCH)
     publish_many(batch)
     ready = [(channel, prepare(channel, content)[1]) for channel, content in batch]
-    sha, log, epoch, most = scripts.append_script.sha.decode(), keys.log(0), keys.epoch(0), conf.MAX_LOG_ENTRIES
+    sha, log, epoch, most = (
+        scripts.append_script.sha.decode(),
+        keys.log(0),
+        keys.epoch(0),
+        conf.MAX_LOG_ENTRIES,
+    )
     newborn = scripts.newborn()
 
     def plain() -> float:

@@ -23,7 +23,12 @@ def measure(stage: Stage) -> list[Result]:
     client = redis.Redis(unix_socket_path=str(stage.broker.socket))
     publish(CHANNEL, data(0))  # the server knows the script from here on
     _, body = prepare(CHANNEL, data(0))
-    sha, log, epoch, most = scripts.append_script.sha.decode(), keys.log(0), keys.epoch(0), conf.MAX_LOG_ENTRIES
+    sha, log, epoch, most = (
+        scripts.append_script.sha.decode(),
+        keys.log(0),
+        keys.epoch(0),
+        conf.MAX_LOG_ENTRIES,
+    )
     newborn, content = scripts.newborn(), data(0)
     cpu: dict[str, list[float]] = {"ours": [], "plain": []}
 
