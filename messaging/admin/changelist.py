@@ -20,7 +20,7 @@ from django.db.models.functions import Left, Right
 from django.db.models.sql.compiler import SQLCompiler
 from django.http import HttpRequest
 
-from messaging.admin.filters import MessageFilter
+from messaging.admin.filters import ChannelFilter, MessageFilter
 from messaging.models import Message
 from messaging.quantities import moment
 
@@ -28,7 +28,9 @@ LISTED = 10_000
 SCANNED = 100_000
 PREVIEWED = 960  # characters of a payload that a row of the list is made from
 
-NEWEST_STORED = ("-log_ms", "-log_seq", "-pk")  # the order of the index on the log, and of that on channels
+# Each is the order of an index, so that a page is read and not sorted: of the log, of one channel, of the outbox.
+NEWEST_STORED = ("-log_ms", "-log_seq", "-pk")
+NEWEST_OF_CHANNEL = ("-log_ms", "-pk")
 NEWEST_PENDING = ("-queued_at", "-pk")
 
 _LOCATION = re.compile(r"(?:(\d{1,5})\.)?(\d{1,18})-(\d{1,18})")
@@ -104,20 +106,22 @@ class MessageChangeList(ChangeList):
             pending = self._bounded(pending, "queued_at").filter(matching(term))
         found = list(pending.order_by(*NEWEST_PENDING).values_list("pk", flat=True)[:limit])
         if left := limit - len(found):
-            found += stored.order_by(*NEWEST_STORED).values_list("pk", flat=True)[:left]
+            one_channel = any(isinstance(spec, ChannelFilter) and spec.value for spec in filters)
+            newest = NEWEST_OF_CHANNEL if one_channel else NEWEST_STORED
+            found += stored.order_by(*newest).values_list("pk", flat=True)[:left]
         return found
 
     def _exactly(self, term: str) -> list[int]:
         """A whole event id or a position is looked up in its index, in the whole table, whatever the filters say."""
-        if place := _LOCATION.fullmatch(term):
-            rows = self.root_queryset.filter(log_ms=int(place[2]), log_seq=int(place[3]))
-            if place[1]:
-                rows = rows.filter(partition=int(place[1]))
-        elif term and " " not in term:
-            rows = self.root_queryset.filter(event_id=term)
-        else:
+        if not term or " " in term:
             return []
-        return list(rows.values_list("pk", flat=True)[:LISTED])
+        found = list(self.root_queryset.filter(event_id=term).values_list("pk", flat=True)[:LISTED])
+        if not found and (place := _LOCATION.fullmatch(term)):
+            at = {"log_ms": int(place[2]), "log_seq": int(place[3])}
+            if place[1]:
+                at["partition"] = int(place[1])
+            found = list(self.root_queryset.filter(**at).values_list("pk", flat=True)[:LISTED])
+        return found
 
     def _bounded(self, rows: QuerySet[Message], field: str) -> QuerySet[Message]:
         """The newest ``SCANNED`` of these rows, by the indexed ``field``."""

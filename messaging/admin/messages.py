@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
 from django.utils.cache import patch_cache_control
@@ -15,14 +15,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from messaging.admin import detail
-from messaging.admin.changelist import SCANNED, MessageChangeList
+from messaging.admin.changelist import SCANNED, ByteLength, MessageChangeList
 from messaging.admin.columns import Columns
 from messaging.admin.filters import ChannelFilter, StateFilter, TimeFilter, TypeFilter
 from messaging.admin.posting import PostingAdmin
 from messaging.admin.reading import download, live_url
 from messaging.models import Message
+from messaging.quantities import size
 
 MAX_CHOSEN = 500  # rows that one action takes: Django reads at most 1,000 form fields
+
+MAX_CHOSEN_BYTES = 32 * 1024 * 1024  # of payloads that one action publishes again: they are held in memory
 
 
 @admin.register(Message)
@@ -109,6 +112,11 @@ class MessageAdmin(Columns, PostingAdmin):
     @admin.action(description=gettext_lazy("Publish selected messages again"), permissions=["publish"])
     def publish_again(self, request: HttpRequest, queryset: QuerySet[Message]) -> HttpResponse | None:
         if (chosen := self._chosen(request, queryset)) is None:
+            return None
+        total = chosen.aggregate(total=Sum(ByteLength("payload")))["total"] or 0
+        if total > MAX_CHOSEN_BYTES:
+            text = _("The chosen messages hold %s. Choose fewer at a time.") % size(total)
+            self.message_user(request, text, messages.ERROR)
             return None
         rows = sorted(chosen, key=lambda row: (row.is_pending, row.log_ms, row.log_seq, row.pk))
         return self.again_from_list(request, rows)
