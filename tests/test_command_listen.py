@@ -1,0 +1,150 @@
+"""``manage.py listen`` in a terminal: what it says, how it starts and how it ends."""
+
+import json
+import signal
+import threading
+
+import pytest
+
+from messaging import publish, publish_many
+from messaging.listener import Listener
+from messaging.loop import Loop, Outages
+from tests.commands import run
+from tests.conftest import Manage
+from tests.servers import TestServer
+from tests.sites import Database
+from tests.stored import stored
+from tests.waiting import eventually
+
+
+def test_a_signal_drains_it(manage: Manage, broker: TestServer, database_copy: Database) -> None:
+    listener = manage("listen")
+    listener.wait_for("is in charge")
+    publish_many(("numbers", number) for number in range(2000))
+    assert listener.terminate() == 0
+    assert listener.stdout == ""
+    # What it had read is stored, in order and without a hole; the next one goes on from there.
+    numbers = [row.data for row in stored(database_copy.path)]
+    assert numbers == list(range(len(numbers)))
+
+
+def test_a_person_sees_what_it_does(manage: Manage, broker: TestServer) -> None:
+    listener = manage("listen", "updates", tty=True, env={"TERM": "xterm", "COLUMNS": "70"})
+    listener.wait_for("Listening to unix://.*; Ctrl-C drains and ends")
+    listener.wait_for(r"0 stored \(0/s\), 0 captured, lag 0.0 s, ok")
+    eventually(lambda: broker.client().publish("updates", "tea"))
+    listener.wait_for(r"1 stored \(\d/s\), 1 captured, lag 0.0 s, ok")
+    broker.stop()
+    listener.wait_for("ok|Redis is away\r")
+    listener.wait_for(r"1 stored .*, Redis is away")
+    listener.signal(signal.SIGINT)
+    listener.wait_for("draining; a second Ctrl-C ends at once")
+    assert listener.wait() == 0
+
+
+def test_json_reports(manage: Manage, broker: TestServer) -> None:
+    listener = manage("listen", "--json")
+    publish("numbers", 1)
+    listener.wait_for('"stored":1')
+    assert listener.terminate() == 0
+    report = json.loads(listener.stdout.splitlines()[-1])
+    assert (report["in_charge"], report["stored"], report["failures"]) == (True, 1, {})
+
+
+def test_it_waits_for_a_redis_that_is_away(
+    manage: Manage, broker: TestServer, database_copy: Database
+) -> None:
+    broker.stop()
+    listener = manage("listen")
+    listener.wait_for("Redis is away")
+    broker.start()
+    publish("numbers", 1)
+    eventually(lambda: stored(database_copy.path), timeout=15)
+    assert listener.terminate() == 0
+
+
+def test_a_second_signal_ends_it_at_once(manage: Manage, broker: TestServer) -> None:
+    listener = manage("listen")
+    listener.wait_for("is in charge")
+    broker.signal(signal.SIGSTOP)  # the drain has to wait for its answer
+    try:
+        listener.signal(signal.SIGINT)
+        with pytest.raises(AssertionError):
+            listener.wait(1)
+        listener.signal(signal.SIGINT)
+        assert listener.wait(1) == 130
+    finally:
+        broker.signal(signal.SIGCONT)
+
+
+def test_one_signal_sent_twice_in_a_moment_is_one(manage: Manage, broker: TestServer) -> None:
+    listener = manage("listen")
+    listener.wait_for("is in charge")
+    listener.signal(signal.SIGINT)  # as a terminal and `timeout` do together
+    listener.signal(signal.SIGTERM)
+    assert listener.wait() == 0
+
+
+def test_a_second_listener_stands_by_and_takes_over(
+    manage: Manage, broker: TestServer, database_copy: Database
+) -> None:
+    first = manage("listen")
+    first.wait_for("is in charge")
+    second = manage("listen", tty=True, env={"TERM": "xterm"})
+    second.wait_for("standing by for")
+    assert first.terminate() == 0
+    second.wait_for("is in charge")
+    publish("numbers", 1)
+    eventually(lambda: stored(database_copy.path))
+    assert second.terminate() == 0
+
+
+@pytest.mark.django_db
+def test_a_part_that_does_not_end_is_said(monkeypatch: pytest.MonkeyPatch, broker: TestServer) -> None:
+    hanging, let_go = threading.Event(), threading.Event()
+
+    def step(stopping: threading.Event) -> None:
+        hanging.set()
+        let_go.wait(30)
+
+    def run_and_give_up(listener: Listener, **options: object) -> None:
+        loop.start()
+        loop.stop()
+        hanging.wait(5)
+
+    loop = Loop("a part that hangs", step, outages=Outages())
+    monkeypatch.setattr(Listener, "run", run_and_give_up)
+    try:
+        ran = run("listen")
+    finally:
+        let_go.set()
+        loop.join(5)
+    assert ran.code == 5
+    assert ran.err.startswith("Drain timed out")
+
+
+# -- what keeps it from starting
+
+
+def test_a_database_without_tables(manage: Manage, broker: TestServer, short_directory: object) -> None:
+    listener = manage("listen", env={"DATABASE_URL": f"sqlite:///{short_directory}/new.sqlite3"})
+    assert listener.wait() == 3
+    assert listener.stderr == ("Cannot start: the database lacks messaging's tables: run manage.py migrate\n")
+
+
+def test_settings_that_cannot_work(manage: Manage) -> None:
+    listener = manage("listen", env={"REDIS_URL": "http://localhost"})
+    assert listener.wait() == 3
+    assert listener.stderr.startswith("Cannot start: ")
+    assert len(listener.stderr.splitlines()) == 1
+
+
+def test_usage(manage: Manage) -> None:
+    assert manage("listen", "--nonsense").wait() == 2
+
+
+def test_help_ends_in_examples(manage: Manage) -> None:
+    listener = manage("listen", "--help")
+    assert listener.wait() == 0
+    assert "manage.py listen 'orders.*' updates" in listener.stdout
+    assert "exit codes: 0 drained" in listener.stdout
