@@ -27,10 +27,14 @@ export class RateChart {
     };
     make();
     document.addEventListener("theme", make);
-    new ResizeObserver(() => this.#plot.setSize(this.#size())).observe(this.#box);
+    new ResizeObserver(() => {
+      this.#plot.setSize(this.#size());
+      if (this.#latest) this.update(...this.#latest);
+    }).observe(this.#box);
   }
 
   #data = null;
+  #latest = null;
 
   #size() {
     return { width: this.#box.clientWidth, height: this.#box.clientHeight };
@@ -82,6 +86,7 @@ export class RateChart {
 
   /** Once a second: the bars, and the numbers beside them. */
   update(rates, now) {
+    this.#latest = [rates, now];
     const last = Math.floor(now / 1000) - 1;
     const length = Math.max(40, Math.min(LONGEST, Math.round((this.#box.clientWidth - 40) / BAR)));
     const counts = rates.all.series(last, length);

@@ -61,12 +61,12 @@ export function laidOut(record) {
   return tokens ? { node: tinted(tokens) } : { node: record.raw, note: "Nested too deeply to be laid out; this is the payload as it is." };
 }
 
-/** Offset, bytes, characters; the first 4 KiB. */
+/** Offset, eight bytes, their characters: narrow enough for the panel and a phone; the first 4 KiB. */
 function hexDump(bytes) {
   const lines = [];
-  for (let at = 0; at < Math.min(bytes.length, 4096); at += 16) {
-    const row = [...bytes.subarray(at, at + 16)];
-    const hex = row.map((byte) => byte.toString(16).padStart(2, "0")).join(" ").padEnd(47);
+  for (let at = 0; at < Math.min(bytes.length, 4096); at += 8) {
+    const row = [...bytes.subarray(at, at + 8)];
+    const hex = row.map((byte) => byte.toString(16).padStart(2, "0")).join(" ").padEnd(23);
     const text = row.map((byte) => (byte > 31 && byte < 127 ? String.fromCharCode(byte) : "·")).join("");
     lines.push(`${at.toString(16).padStart(4, "0")}  ${hex}  ${text}`);
   }

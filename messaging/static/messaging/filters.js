@@ -1,6 +1,6 @@
 // What the reader typed -> which messages are shown; and the same to and from the page's address. Pure.
 
-/** A Redis glob (`* ? [abc] [^a-z] \x`) -> RegExp for a whole channel name. */
+/** A Redis glob (`* ? [abc] [^a-z] \x`) -> RegExp for a whole channel name, by the rules of messaging/patterns.py. */
 export function glob(pattern) {
   let out = "";
   for (let at = 0; at < pattern.length; at++) {
@@ -8,18 +8,29 @@ export function glob(pattern) {
     if (char === "*") out += out.endsWith("[^]*") ? "" : "[^]*";
     else if (char === "?") out += "[^]";
     else if (char === "[") {
-      const set = /^\[(\^?)((?:\\[^]|[^\]\\])*)(?:\]|$)/.exec(pattern.slice(at));
-      const members = set[2].replace(/\\([^])|([^])/g, (all, escaped, plain) => (plain === "-" ? "-" : (escaped ?? plain).replace(/[\\\]^-]/, "\\$&")));
-      out += members ? `[${set[1]}${members.replace(/^-|-$/g, "\\-")}]` : set[1] ? "[^]" : "(?!)";
-      at += set[0].length - 1;
+      const [set, last] = globSet(pattern, at + 1);
+      out += set;
+      at = last;
     } else if (char === "\\" && at + 1 < pattern.length) out += literal(pattern[++at]);
     else out += literal(char);
   }
-  try {
-    return new RegExp(`^(?:${out})$`);
-  } catch {
-    return new RegExp(`^${literal(pattern)}$`); // such as [z-a]
+  return new RegExp(`^(?:${out})$`);
+}
+
+/** The set that begins behind a `[` -> its expression, and where its `]` is. */
+function globSet(pattern, at) {
+  const not = pattern[at] === "^";
+  if (not) at++;
+  let members = "";
+  for (; at < pattern.length && pattern[at] !== "]"; at++) {
+    if (pattern[at] === "\\" && at + 1 < pattern.length) members += literal(pattern[++at]);
+    else if (at + 2 < pattern.length && pattern[at + 1] === "-") {
+      const [low, high] = [pattern[at], pattern[at + 2]].sort();
+      members += `${literal(low)}-${literal(high)}`;
+      at += 2;
+    } else members += literal(pattern[at]);
   }
+  return [members ? `[${not ? "^" : ""}${members}]` : not ? "[^]" : "(?!)", at];
 }
 
 const literal = (text) => text.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");

@@ -128,6 +128,44 @@ export function indented(text) {
   return laid.map(([kind, token]) => (kind === "string" || kind === "key" ? kept[next++] : token)).join("");
 }
 
+const EXPECTED = { value: "a value", key: "a name in double quotes", colon: "a colon", comma: "a comma", end: "the end" };
+const STRING = /^"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"$/;
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+
+/** Where a text stops being JSON -> {at, why}, or null. For the reader's eyes: JSON.parse decides, but seldom says where. */
+export function problem(text) {
+  const open = [];
+  let expected = "value";
+  let mayClose = false; // right behind an opening bracket
+  let at = 0;
+  for (const [kind, token] of tokens(text)) {
+    const here = at;
+    at += token.length;
+    if (kind === "space") continue;
+    const wrong = { at: here, why: `Expected ${open.length || expected !== "comma" ? EXPECTED[expected] : EXPECTED.end}${mayClose || (open.length && expected === "comma") ? ` or ${open.at(-1)}` : ""}` };
+    if (token === "}" || token === "]") {
+      if (open.pop() !== token || !(mayClose || expected === "comma")) return wrong;
+      expected = "comma";
+    } else if (expected === "comma" || expected === "colon") {
+      if (token !== (expected === "comma" ? "," : ":") || (expected === "comma" && !open.length)) return wrong;
+      expected = expected === "comma" && open.at(-1) === "}" ? "key" : "value";
+    } else if (token[0] === '"') {
+      if (!STRING.test(token)) return { at: here, why: token.length > 1 && token.endsWith('"') ? "A line end or a wrong escape in this text" : "This text is not closed" };
+      expected = expected === "key" ? "colon" : "comma";
+    } else if (expected === "key") return wrong;
+    else if (token === "{" || token === "[") {
+      open.push(token === "{" ? "}" : "]");
+      expected = token === "{" ? "key" : "value";
+      mayClose = true;
+      continue;
+    } else if (kind === "number" ? !NUMBER.test(token) : !["true", "false", "null"].includes(token)) return wrong;
+    else expected = "comma";
+    mayClose = false;
+  }
+  if (open.length) return { at: text.length, why: `Not closed: ${open.at(-1)} is missing` };
+  return expected === "value" ? { at: text.length, why: "Expected a value" } : null;
+}
+
 /** `\u00e9` as é in a JSON string: for eyes only, and only what is printable and keeps its direction. */
 export function readable(token) {
   if (!token.includes("\\u")) return token;

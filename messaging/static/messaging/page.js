@@ -66,6 +66,7 @@ const detail = new Detail({
 function take(records) {
   let fresh = store.fresh(records);
   if (readingFrom) fresh = fresh.slice(0, Math.max(0, store.cap - store.messages));
+  if (retention?.oldest === null && fresh.length) retention.oldest = fresh[0].ms;
   for (const record of fresh) rates.add(record.channel, record.ms);
   if (store.paused) waitingMatch += match ? fresh.filter(match).length : 0;
   show(store.add(fresh));

@@ -1,7 +1,7 @@
 // What the reader types -> a POST to the publish view; its answer beside the fields.
 
 import { $, el } from "./dom.js";
-import { indented } from "./jsontext.js";
+import { indented, problem } from "./jsontext.js";
 import { recall, remember } from "./prefs.js";
 
 const FIELDS = ["channel", "data", "type", "key"];
@@ -13,14 +13,13 @@ export function kindOf(text) {
     JSON.parse(text);
     return { kind: "json" };
   } catch (error) {
-    if (!/^\s*[{[]/.test(text)) return { kind: "text" };
-    const position = /position (\d+)/.exec(error.message);
-    const place = /line (\d+) column (\d+)/.exec(error.message);
-    let at = position ? Number(position[1]) : null;
-    if (at === null && place) at = text.split("\n").slice(0, place[1] - 1).join("\n").length + (place[1] > 1 ? 1 : 0) + Number(place[2]) - 1;
-    if (at === null && /end of|unterminated|EOF/i.test(error.message)) at = text.length;
-    return { kind: "broken", why: error.message.replace(/^JSON\.parse: |^JSON Parse error: /, "").replace(/ in JSON at position.*| at position.*/, ""), at };
+    return /^\s*[{[]/.test(text) ? { kind: "broken", why: error.message, at: null, ...problem(text) } : { kind: "text" };
   }
+}
+
+function place(text, at) {
+  const lines = text.slice(0, at).split("\n");
+  return `, at line ${lines.length}, column ${lines.at(-1).length + 1}`;
 }
 
 export class PublishBox {
@@ -98,7 +97,7 @@ export class PublishBox {
     const field = this.#field("data");
     const { kind, why, at } = this.#kind();
     const said = { empty: "Empty: an empty text is sent.", json: "This is valid JSON.", text: "This is plain text, and is sent as such." };
-    this.#error("data", kind === "broken" ? [`${why}.`] : []);
+    this.#error("data", kind === "broken" ? [`${why}${at === null ? "" : place(field.value, at)}.`] : []);
     this.#say(kind === "broken" ? null : { text: said[kind] });
     if (at === null || at === undefined) return;
     field.focus();

@@ -34,13 +34,13 @@ class Ring {
 export class Rates {
   all = new Ring();
   channels = new Map();
-  /** The first second that is known in full: history starts in the middle of one. */
+  /** The first second of which something is known. */
   since = Infinity;
 
   /** Counts one message that the log took at `ms`; one that could not be read has no channel. */
   add(channel, ms) {
     const second = Math.floor(ms / 1000);
-    this.since = Math.min(this.since, second + 1);
+    this.since = Math.min(this.since, second);
     this.all.add(second);
     if (!channel) return;
     let ring = this.channels.get(channel);

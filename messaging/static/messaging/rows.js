@@ -1,12 +1,16 @@
-// Rows of the store -> the list on the page: a window of at most CAP elements that follows the newest end.
+// Rows of the store -> the list on the page: a window that follows the newest end.
+//
+// Rows stand in blocks of a hundred. The browser lays out only blocks that are near the visible part; ten thousand
+// rows with `content-visibility` of their own would cost it half a second a frame, a hundred blocks cost nothing.
 
 import { previewOf } from "./code.js";
 import { $, el, hue, icon } from "./dom.js";
 import { ago, clock, fullTime, messages, size, span } from "./format.js";
 
+const BLOCK = 100;
 const FIRST = 300; // rows rendered at once; the rest follows when the reader scrolls there
-const STEP = 300;
-const CAP = 400; // rows kept while following: each one costs layout whenever rows come in before it
+const STEP = 500;
+const CAP = 600; // rows kept while following, give or take a block
 const LINE = 360; // characters of a payload on one line
 const WRAPPED = 2000;
 const NEAR = 24; // pixels from the newest end that still count as being there
@@ -22,6 +26,8 @@ export class Rows {
   #options;
   #now;
   #match = null;
+  #newest = null; // the block that is being filled
+  #selected = null;
   #widest = 0;
   #sight;
 
@@ -58,8 +64,7 @@ export class Rows {
   reset(rows) {
     const matching = rows.filter((row) => this.#matches(row));
     this.#older = matching.slice(0, Math.max(0, matching.length - FIRST));
-    this.#elements.clear();
-    this.#list.replaceChildren();
+    this.#empty();
     this.#log.classList.remove("dated");
     this.#insert(matching.slice(this.#older.length), false);
     this.#placeEnd();
@@ -73,8 +78,7 @@ export class Rows {
     if (matching.length > CAP) {
       this.#older = [...this.#older, ...this.#elements.keys(), ...matching.slice(0, -CAP)];
       matching = matching.slice(-CAP);
-      this.#elements.clear();
-      this.#list.replaceChildren();
+      this.#empty();
     }
     this.#insert(matching, fresh && matching.length < 6);
     if (following) this.#cut();
@@ -88,35 +92,52 @@ export class Rows {
     if (excess > 0 && this.#older.length) this.#older.splice(0, excess);
   }
 
+  #empty() {
+    this.#elements.clear();
+    this.#newest = null;
+    this.#list.replaceChildren();
+  }
+
+  /** Fills the newest block, then begins another. */
   #insert(rows, fresh) {
-    const fragment = document.createDocumentFragment();
+    for (let at = 0; at < rows.length; ) {
+      if (!this.#newest || this.#newest.childElementCount >= BLOCK) {
+        this.#newest = block();
+        if (this.#options.newestFirst) this.#list.prepend(this.#newest);
+        else this.#list.append(this.#newest);
+      }
+      const some = rows.slice(at, at + BLOCK - this.#newest.childElementCount);
+      this.#fill(this.#newest, some, fresh);
+      at += some.length;
+    }
+  }
+
+  #fill(block, rows, fresh) {
     const elements = rows.map((row) => {
       const element = row.key ? this.#element(row, fresh) : this.#divider(row);
       this.#elements.set(row, element);
       return element;
     });
-    if (this.#options.newestFirst) elements.reverse();
-    fragment.append(...elements);
-    if (this.#options.newestFirst) this.#list.prepend(fragment);
-    else this.#list.append(fragment);
+    if (this.#options.newestFirst) block.prepend(...elements.reverse());
+    else block.append(...elements);
   }
 
   /** The old end has come into sight: some more. */
   #extend() {
     if (!this.#older.length) return;
     const rows = this.#older.splice(-STEP);
-    const before = new Map(this.#elements);
+    const newer = [...this.#elements];
+    const height = this.#list.scrollHeight;
     this.#elements.clear();
-    const elements = rows.map((row) => {
-      const element = row.key ? this.#element(row, false) : this.#divider(row);
-      this.#elements.set(row, element);
-      return element;
-    });
-    for (const [row, element] of before) this.#elements.set(row, element);
-    if (this.#options.newestFirst) this.#end.before(...elements.reverse());
+    const blocks = [];
+    for (let at = 0; at < rows.length; at += BLOCK) {
+      blocks.push(block());
+      this.#fill(blocks.at(-1), rows.slice(at, at + BLOCK), false);
+    }
+    for (const [row, element] of newer) this.#elements.set(row, element);
+    if (this.#options.newestFirst) this.#end.before(...blocks.reverse());
     else {
-      const height = this.#list.scrollHeight;
-      this.#end.after(...elements);
+      this.#end.after(...blocks);
       this.#list.scrollTop += this.#list.scrollHeight - height;
     }
     this.#placeEnd();
@@ -124,15 +145,19 @@ export class Rows {
     this.#sight.observe(this.#end);
   }
 
+  /** Takes whole blocks from the old end, as long as CAP rows are left. */
   #cut() {
-    let excess = this.#elements.size - CAP;
-    if (excess <= 0) return;
     const cut = [];
-    for (const [row, element] of this.#elements) {
-      if (excess-- <= 0) break;
-      element.remove();
-      this.#elements.delete(row);
-      cut.push(row);
+    for (;;) {
+      const oldest = this.#options.newestFirst ? this.#end.previousElementSibling : this.#end.nextElementSibling;
+      if (!oldest || this.#elements.size - oldest.childElementCount < CAP) break;
+      let left = oldest.childElementCount;
+      for (const row of this.#elements.keys()) {
+        if (left-- === 0) break;
+        this.#elements.delete(row);
+        cut.push(row);
+      }
+      oldest.remove();
     }
     this.#older.push(...cut);
   }
@@ -174,7 +199,7 @@ export class Rows {
 
   /** The channel column is as wide as the longest name, within bounds. */
   #widen(length) {
-    const wanted = Math.min(30, Math.max(14, length + 1));
+    const wanted = Math.min(25, Math.max(14, length + 1));
     if (wanted <= this.#widest) return;
     this.#widest = wanted;
     this.#log.style.setProperty("--channel", `${(wanted * 7.55).toFixed(0)}px`);
@@ -203,12 +228,14 @@ export class Rows {
   }
 
   select(record) {
-    for (const row of this.#list.querySelectorAll(".row.selected")) {
-      row.classList.remove("selected");
-      row.removeAttribute("aria-selected");
-      row.tabIndex = -1;
-    }
     const row = record && this.#elements.get(record);
+    if (this.#selected === row && row?.classList.contains("selected")) return;
+    if (this.#selected) {
+      this.#selected.classList.remove("selected");
+      this.#selected.removeAttribute("aria-selected");
+      this.#selected.tabIndex = -1;
+    }
+    this.#selected = row;
     if (!row) return;
     row.classList.add("selected");
     row.setAttribute("aria-selected", "true");
@@ -219,10 +246,8 @@ export class Rows {
   neighbour(record, step) {
     const start = record && this.#elements.get(record);
     if (!start) return this.#list.querySelector(".row")?.record ?? null;
-    let next = start;
-    do next = step > 0 ? next.nextElementSibling : next.previousElementSibling;
-    while (next && !next.record);
-    return next?.record ?? null;
+    const all = [...this.#list.querySelectorAll(".row")];
+    return all[all.indexOf(start) + step]?.record ?? null;
   }
 
   focus(record) {
@@ -231,6 +256,8 @@ export class Rows {
     row?.scrollIntoView({ block: "nearest" });
   }
 }
+
+const block = () => el("div.block", { role: "rowgroup" });
 
 function late(record) {
   if (!(record.delay >= LATE)) return el("span", { role: "gridcell" });

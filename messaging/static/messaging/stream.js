@@ -143,7 +143,7 @@ export class LogStream {
       alive();
       const events = parser.feed(decoder.decode(value, { stream: true }));
       if (parser.retry !== null) setRetry(parser.retry);
-      this.#handle(events, session);
+      this.#handle(events, session, closed);
       if (closed.aborted) return;
       if (performance.now() - sliceStart > SLICE) {
         await new Promise((resume) => setTimeout(resume));
@@ -153,22 +153,24 @@ export class LogStream {
   }
 
   /** Hands on runs of messages as one array, everything else one by one, in order. */
-  #handle(events, session) {
+  #handle(events, session, closed) {
     let batch = [];
     const flush = () => {
       if (!batch.length) return;
       const newest = batch[batch.length - 1].id;
       this.#on.messages?.(batch);
-      if (newest) this.#watchLag(positionMs(newest));
+      if (newest && !closed.aborted) this.#watchLag(positionMs(newest));
       batch = [];
     };
     for (const event of events) {
+      if (closed.aborted) return; // by one of the functions just called
       if (event.id) this.lastId = event.id;
       if (event.name === "message") {
         batch.push(event);
         continue;
       }
       flush();
+      if (closed.aborted) return;
       if (event.name === "hello") {
         const facts = JSON.parse(event.data);
         this.#clock = facts.now - Date.now();
