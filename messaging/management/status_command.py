@@ -1,0 +1,124 @@
+"""``manage.py messaging status``: how the broker stands -> a table or JSON, and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from messaging.log import Position
+from messaging.management.terminal_command import UNHEALTHY, HelpFormatter, TerminalCommand
+from messaging.status import COUNTED, ListenerStatus, LogStatus, Status, StoreStatus, look
+from messaging.terminal import Paint, counted
+
+MAX_LAG = 60.0
+
+EPILOG = """examples:
+  manage.py messaging status
+  manage.py messaging status --json | jq .listener.lag_seconds
+  manage.py messaging status --max-lag 5 || alert
+
+exit codes: 0 healthy, 2 usage, 3 cannot start, 4 unhealthy: Redis or the database is away, no listener is in charge,
+a part of it has failed, messages wait for longer than --max-lag, the log is nearly full. What is in quarantine and
+what was lost is shown, but is history."""
+
+
+def add(subcommands: Any) -> argparse.ArgumentParser:
+    """The subcommand's parser."""
+    parser: argparse.ArgumentParser = subcommands.add_parser(
+        "status",
+        help="how the log, the listener and the outbox stand; exit code 4 when something is wrong",
+        description="How the log, the listener and the outbox stand.",
+        epilog=EPILOG,
+        formatter_class=HelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    parser.add_argument(
+        "--max-lag",
+        type=float,
+        default=MAX_LAG,
+        metavar="SECONDS",
+        help="a message that waits for longer is a problem (default: %(default)g)",
+    )
+    return parser
+
+
+def run(command: TerminalCommand, options: dict[str, Any]) -> None:
+    """Look once, print, and end with 4 when something is wrong."""
+    status = look(max_lag=options["max_lag"])
+    if options["json"]:
+        command.put(msgspec.json.encode(status) + b"\n")
+    else:
+        for line in table(status, Paint.of(command.stdout, options)):
+            command.stdout.write(line)
+    command.stdout.flush()
+    if not status.healthy:
+        sys.exit(UNHEALTHY)
+
+
+def table(status: Status, paint: Paint) -> Iterator[str]:
+    """A status -> lines for a person."""
+    yield _row("Redis", f"{status.redis}{f' ({status.server})' if status.server else ''}")
+    for each in status.log:
+        yield from _log(each, f"Log {each.partition}" if len(status.log) > 1 else "Log")
+    if status.listener is not None:
+        yield from _listener(status.listener)
+    if status.store is not None:
+        yield from _store(status.store)
+    yield ""
+    if status.healthy:
+        yield paint.green("Healthy.")
+    for problem in status.problems:
+        yield paint.red(f"Problem: {problem}")
+
+
+def _log(log: LogStatus, name: str) -> Iterator[str]:
+    if not log.epoch:
+        yield _row(name, "not born yet: nothing has been published")
+        return
+    held = counted(log.entries, "entry", "entries")
+    yield _row(name, f"{held}, at most {log.cap:,}; the newest {log.replay:,} are kept for replay")
+    if log.first is not None:
+        yield _row("  first", _place(log.first))
+    if log.last is not None:
+        yield _row("  last", _place(log.last))
+    yield _row("  stored up to", "nothing yet" if log.stored_up_to is None else _place(log.stored_up_to))
+    yield _row("  lag", f"{log.lag_seconds:,.1f} s" if log.lag_seconds else "none")
+    yield _row("  epoch", log.epoch)
+
+
+def _place(position: str) -> str:
+    ms = Position.parse(position).ms
+    try:
+        moment = f"{datetime.fromtimestamp(ms / 1000, UTC).astimezone():%Y-%m-%d %H:%M:%S}.{ms % 1000:03d}"
+    except (ValueError, OverflowError):  # a stream id that was made by hand
+        moment = "-"
+    return f"{moment}  {position}"
+
+
+def _listener(listener: ListenerStatus) -> Iterator[str]:
+    yield _row("Listener", f"{listener.owner}, heard {listener.reported_seconds_ago:.1f} s ago")
+    yield _row("  since start", f"{listener.stored:,} stored, {listener.captured:,} of them captured")
+    yield _row("  lag", f"{listener.lag_seconds:,.1f} s" if listener.lag_seconds else "none")
+
+
+def _store(store: StoreStatus) -> Iterator[str]:
+    pending = f"{_capped(store.outbox_pending)} pending"
+    if store.outbox_pending:
+        pending += f", the oldest for {store.outbox_oldest_seconds:,.1f} s"
+    yield _row("Outbox", pending)
+    yield _row("Quarantine", _capped(store.quarantined) if store.quarantined else "empty")
+    gaps = f"{_capped(store.gaps)} recorded"
+    yield _row("Gaps", gaps if store.latest_gap is None else f"{gaps}, the latest: {store.latest_gap}")
+
+
+def _capped(number: int) -> str:
+    return f"{COUNTED:,} or more" if number >= COUNTED else f"{number:,}"
+
+
+def _row(name: str, value: str) -> str:
+    return f"{name:<15} {value}"
