@@ -26,6 +26,8 @@ MEASURED_BY = {
     "relay_postgresql": "relay_rows.measure_postgresql",
     "tutorial_sqlite": "tutorial_loop.measure_sqlite",
     "tutorial_postgresql": "tutorial_loop.measure_postgresql",
+    "frame_delay": "frame_delay.measure",
+    "request_delay": "request_delay.measure",
 }
 
 

@@ -27,4 +27,10 @@ BOUNDS = {
     "relay_postgresql": Bound("relay, to XREAD + COPY straight into the table", 0.75),
     "tutorial_sqlite": Bound("relay, to pubsub.listen() + Model.objects.create()", 8.0),
     "tutorial_postgresql": Bound("relay, to pubsub.listen() + Model.objects.create()", 20.0),
+    "frame_delay": Bound(
+        "p50 from publish() to a browser's frame, to plain Pub/Sub between processes", 1.5, at_least=False
+    ),
+    "request_delay": Bound(
+        "p99 of a trivial view beside a busy listener, to an idle site's", 1.5, at_least=False
+    ),
 }
