@@ -16,7 +16,7 @@ _STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066
 _SHORT = {"\n": "⏎", "\t": " ", "\r": "\\r"}
 
 # Of the 256 colours, those that can be read on black and on white.
-_CHANNEL_COLOURS = (25, 30, 35, 61, 64, 67, 97, 130, 132, 136, 166, 168)
+_CHANNEL_COLOURS = (32, 30, 35, 61, 64, 67, 97, 130, 132, 136, 166, 168)
 
 
 def safe(text: str) -> str:
