@@ -41,6 +41,12 @@ class Place(NamedTuple):
             return Place(self.epoch, self.ms, self.seq - 1)
         return Place(self.epoch, self.ms - 1, _LARGEST) if self.ms else self
 
+    def after(self) -> Place:
+        """The first place that is behind this one."""
+        if self.seq < _LARGEST:
+            return Place(self.epoch, self.ms, self.seq + 1)
+        return Place(self.epoch, self.ms + 1, 0)
+
 
 Where = tuple[Place, ...]  # one place for each partition: up to where somebody has read
 

@@ -53,8 +53,8 @@ class _ReadOnly:
 class Gate:
     """Asks for many streams on a few threads; equal questions that come together are asked once."""
 
-    def __init__(self, threads: Threads) -> None:
-        self._threads = threads
+    def __init__(self) -> None:
+        self._threads = Threads("access")
         self._asked: dict[str, tuple[float, asyncio.Task[str | None]]] = {}
 
     async def viewer(self, session_key: str) -> str | None:
@@ -75,6 +75,9 @@ class Gate:
         self._asked = {key: asked for key, asked in self._asked.items() if asked[0] > now}
         if len(self._asked) >= MOST_REMEMBERED:
             self._asked.clear()
+
+    def close(self) -> None:
+        self._threads.close()
 
     async def withdrawn(self, session_keys: Iterable[str]) -> set[str]:
         """Which of these sessions may watch no more. Nobody, when the database cannot be asked: it is asked again."""

@@ -21,10 +21,10 @@ from django.urls import NoReverseMatch, reverse
 
 from messaging import background, frames
 from messaging.conf import conf
-from messaging.live import query
+from messaging.live import notices, query
 from messaging.live.counters import counters
 from messaging.live.hub import hub
-from messaging.live.stream import Stream, farewell
+from messaging.live.stream import Stream
 from messaging.live.writing import FORBIDDEN, body, serve, start
 
 Scope = MutableMapping[str, Any]
@@ -46,7 +46,9 @@ class LiveApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._is_stream(scope):
-            await self._stream(scope, receive, send)
+            stream = await self._admitted(scope, send)
+            if stream is not None:  # what was needed to decide is gone by now: a stream may last for an hour
+                await serve(stream, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
@@ -77,10 +79,11 @@ class LiveApplication:
 
     # -- one stream -----------------------------------------------------------------------------------------------
 
-    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _admitted(self, scope: Scope, send: Send) -> Stream | None:
+        """A stream for those who may have one; ``None`` when the request has been answered otherwise."""
         if scope["method"] != "GET":
             await _refuse(send, 405, "The stream is read with GET.\n", (b"allow", b"GET"))
-            return
+            return None
         ours = hub()
         try:
             request = ASGIRequest(dict(scope), BytesIO())
@@ -88,23 +91,23 @@ class LiveApplication:
             asked = query.read(request)
         except (query.BadQuery, SuspiciousOperation) as error:
             await _refuse(send, 400, f"{error}\n")
-            return
+            return None
         if ours.stopping or len(ours.streams) >= conf.LIVE_MAX_STREAMS:
             await _turn_away(send, "shutdown" if ours.stopping else "overload")
-            return
+            return None
         session_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
         try:
             user = await ours.gate.viewer(session_key)
         except Exception as error:  # the database's: an EventSource gives up for ever on any other status
             logger.warning("a stream is turned away, its permission could not be checked: %s", error)
             await _turn_away(send, "overload")
-            return
+            return None
         if user is None:
             counters.refused += 1
             await _refuse(send, 403, FORBIDDEN)
-            return
+            return None
         counters.connected += 1
-        await serve(Stream(ours, asked, session_key=session_key), receive, send)
+        return Stream(ours, asked, session_key=session_key)
 
 
 async def _refuse(send: Send, status: int, text: str, *headers: tuple[bytes, bytes]) -> None:
@@ -127,4 +130,4 @@ async def _refuse(send: Send, status: int, text: str, *headers: tuple[bytes, byt
 async def _turn_away(send: Send, reason: str) -> None:
     counters.overloaded += 1
     await send(start())
-    await send(body(frames.retry(frames.RETRY_MS) + farewell(reason), more=False))
+    await send(body(frames.retry(frames.RETRY_MS) + notices.bye(reason), more=False))

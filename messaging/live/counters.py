@@ -16,13 +16,19 @@ class Counters:
     overloaded: int = 0  # turned away by LIVE_MAX_STREAMS, or because a part was away
     entries: int = 0  # read from the log, each once
     frames: int = 0  # given to clients
-    bytes: int = 0
+    sent_bytes: int = 0
     chunks: int = 0  # writes that carried them
     dropped: int = 0  # clients that took nothing for LIVE_SEND_SECONDS
     overruns: int = 0  # clients that fell off their feed while connected
     catch_ups: int = 0  # pages read from the log or the table for clients that were behind
     gaps: int = 0  # told to clients
     reborn: int = 0  # logs that began anew under the reader
+
+    def sent(self, chunk: bytes, count: int) -> None:
+        """A chunk with so many frames was given to a client."""
+        self.frames += count
+        self.sent_bytes += len(chunk)
+        self.chunks += 1
 
 
 counters = Counters()

@@ -52,15 +52,15 @@ def item_of(entry: Entry, epoch: str) -> Item:
 # -- what came after a place --------------------------------------------------------------------------------------
 
 
-def after(client: redis.Redis, since: Where, filter_: Filter) -> Page:
-    """The next page behind ``since``: messages that the filter takes, oldest first.
+def after(client: redis.Redis, since: Where, filter_: Filter, *, upto: Where | None = None) -> Page:
+    """The next page behind ``since``: messages that the filter takes, oldest first, none behind ``upto``.
 
     With a ``gap`` there are no items: the caller tells it and goes on from its end. Raises what redis-py and the
     database raise.
     """
     sources: list[_Source] = []
     for partition, place in enumerate(since):
-        source = _source(client, partition, place, filter_)
+        source = _source(client, partition, place, filter_, None if upto is None else upto[partition])
         if isinstance(source, Gap):
             to = (*since[:partition], *source.to, *since[partition + 1 :])
             return Page((), to, Gap(format_id(since), to, source.reason, source.missed))
@@ -90,24 +90,28 @@ class _Source(NamedTuple):
     more: bool
 
 
-def _source(client: redis.Redis, partition: int, since: Place, filter_: Filter) -> _Source | Gap:
+def _source(
+    client: redis.Redis, partition: int, since: Place, filter_: Filter, end: Place | None
+) -> _Source | Gap:
     bounds = log.bounds(client, partition)
+    nothing = Place("", *log.START)
     if not bounds.epoch:
-        return _Source([], since, False)
+        return _Source([], since, False) if since == nothing else Gap(None, (nothing,), "reborn")
     if since.epoch != bounds.epoch:
         start = Place(bounds.epoch, *log.START)
-        if since == Place("", *log.START):  # there was nothing yet
+        if since == nothing:  # there was nothing yet
             since = start
         else:
             return Gap(None, (start,), "reborn")
     if since[1:] > bounds.last:  # the log has lost its end: after a crash, or a failover
         return Gap(None, (Place(bounds.epoch, *bounds.last),), "reborn")
-    first = Place(bounds.epoch, *(bounds.first or (bounds.last.ms, bounds.last.seq + 1)))
+    first = Place(bounds.epoch, *(bounds.first or Place("", *bounds.last).after()[1:]))
     if since < first and since[1:] != bounds.last:
         stored = _stored(partition, since, first, filter_)
         if stored is not None:
             return stored
-    entries = log.between(client, partition, Position(since.ms, since.seq + 1), None, count=PAGE_ENTRIES)
+    last = Position(*end[1:]) if end is not None and end.epoch == since.epoch else None
+    entries = log.between(client, partition, Position(*since.after()[1:]), last, count=PAGE_ENTRIES)
     items = [item for entry in entries if filter_.takes((item := item_of(entry, since.epoch)).channel)]
     upto = Place(since.epoch, *entries[-1].position) if entries else since
     return _Source(items, upto, len(entries) == PAGE_ENTRIES)
@@ -158,7 +162,7 @@ def _scan(
 ) -> tuple[list[Item], Place]:
     """Matching entries of one partition from ``origin`` back, and how far back that was."""
     found: list[Item] = []
-    oldest = Place(origin.epoch, origin.ms, origin.seq + 1)
+    oldest = origin.after()
     if log.bounds(client, partition).epoch != origin.epoch:
         return found, oldest  # another log by now
     page = 100

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -48,9 +47,13 @@ class Hub:
         self.heads: Where = ()  # how far the readers are; empty until each has begun
         self.streams: set[Stream] = set()
         self.stopping = False
-        self.threads = Threads()
-        self.gate = Gate(self.threads)
-        self.retention: dict[str, int | None] = {"entries": 0, "oldest": None, "cap": 0}
+        self.readers = Threads("history", rest=True)
+        self.gate = Gate()
+        self.retention: dict[str, int | None] = {
+            "entries": 0,
+            "oldest": None,
+            "cap": conf.REPLAY_ENTRIES * conf.PARTITIONS,
+        }
         self._feeds: dict[Filter, Feed] = {}
         self._routes: dict[str | None, list[Feed]] = {}
         self._dirty: set[Feed] = set()
@@ -59,7 +62,7 @@ class Hub:
         self._pausing = False
         self._tasks: list[asyncio.Task[None]] = []
         self._undo: stopping.Undo = lambda: None
-        self._readers: list[Reader] = []
+        self._tails: list[Reader] = []
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -68,8 +71,8 @@ class Hub:
         if self._tasks or self.stopping:
             return
         self._undo = stopping.on_signal(asyncio.get_running_loop(), self.stop)
-        self._readers = [Reader(self, partition) for partition in range(conf.PARTITIONS)]
-        steps = [reader.run() for reader in self._readers]
+        self._tails = [Reader(self, partition) for partition in range(conf.PARTITIONS)]
+        steps = [reader.run() for reader in self._tails]
         self._tasks = [asyncio.create_task(step) for step in (*steps, tick_for_ever(self))]
 
     @property
@@ -80,7 +83,7 @@ class Hub:
     @property
     def away(self) -> bool:
         """Is Redis being waited for?"""
-        return any(reader.away for reader in self._readers)
+        return any(reader.failure for reader in self._tails)
 
     def stop(self) -> None:
         """End all streams with a word, and let no new one begin."""
@@ -102,11 +105,12 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.threads.close()
+        self.readers.close()
+        self.gate.close()
 
     # -- streams --------------------------------------------------------------------------------------------------
 
-    def join(self, stream: Stream) -> Feed:
+    def enter(self, stream: Stream) -> Feed:
         """The stream is one of ours from now on; its feed."""
         self.start()
         feed = self._feeds.get(stream.filter)
@@ -144,7 +148,7 @@ class Hub:
             self.ring.restart(self.heads)
             return
         self._begun[partition] = start
-        if len(self._begun) == len(self._readers):
+        if len(self._begun) == len(self._tails):
             self.heads = tuple(self._begun[at] for at in range(len(self._begun)))
             self.ring.restart(self.heads)
             early, self._early = self._early, []
@@ -246,11 +250,6 @@ class Hub:
 
 def _moved(where: Where, partition: int, place: Place) -> Where:
     return (*where[:partition], place, *where[partition + 1 :])
-
-
-def spread(low: float, high: float) -> float:
-    """A random number of seconds, so that many clients do not come back in step."""
-    return random.uniform(low, high)  # noqa: S311 (jitter)
 
 
 def hub() -> Hub:

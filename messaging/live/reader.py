@@ -10,14 +10,14 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
-from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import redis.asyncio as aioredis
 from redis.exceptions import RedisError, ResponseError
 
 from messaging import connection, keys, log
 from messaging.frames import Place
+from messaging.live.link import Link, Replies
 from messaging.log import Entry, Position
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("messaging.live")
 
-BLOCK_MS = 5000
+BLOCK_SECONDS = 5
+SILENCE_SECONDS = 10.0  # Redis answers each BLOCK_SECONDS at least; after this its connection counts as dead
 MOST_ENTRIES = 1000  # of one read
 READ_BYTES = 2 * 1024 * 1024  # of one read, by the size of what was read before
 PRELOAD = 1000  # entries taken from the end of the log before the first client comes
@@ -37,90 +38,106 @@ class Reader:
 
     def __init__(self, hub: Hub, partition: int) -> None:
         self.place = Place("", *log.START)
-        self._begun = False
+        self.failure = ""  # why Redis is being waited for
         self._hub = hub
         self._partition = partition
-        self._client: aioredis.Redis | None = None
-        self._conn: Any = None
+        self._name = keys.log(partition)
+        self._begun = False
         self._count = 100
-        self._failure = ""
 
     async def run(self) -> None:
         """Until cancelled."""
         pause = FIRST_PAUSE
+        while True:
+            link = None
+            try:
+                link = await Link.open()
+                await self._begin(link)
+                self._succeeded()
+                pause = FIRST_PAUSE
+                while True:
+                    await self._follow(link)
+                    await self._look(link)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._failed(str(error) or type(error).__name__)
+            except Exception as error:
+                logger.exception("the live reader goes on after an unexpected error")
+                self._failed(repr(error))
+            finally:
+                if link is not None:
+                    await link.close()
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 (jitter)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    # -- following the log ----------------------------------------------------------------------------------------
+
+    async def _follow(self, link: Link) -> None:
+        """Hand on entries as they come; return when there was none for a while, or when the log is another one."""
+        loop = asyncio.get_running_loop()
+        pause: asyncio.Future[None] = loop.create_future()
+        self._read(link, pause)
+        while not pause.done():
+            await asyncio.wait({pause}, timeout=SILENCE_SECONDS / 2)
+            if not pause.done() and loop.time() - link.heard > SILENCE_SECONDS:
+                raise TimeoutError(f"no word for {SILENCE_SECONDS:.0f} s")
+        pause.result()
+
+    def _read(self, link: Link, pause: asyncio.Future[None]) -> None:
+        read = ("XREAD", "COUNT", self._count, "BLOCK", BLOCK_SECONDS * 1000, "STREAMS", self._name)
+        link.send(
+            ((*read, _text(self.place)), ("GET", keys.epoch(self._partition))),
+            partial(self._arrived, link, pause),
+            pause.set_exception,
+        )
+
+    def _arrived(self, link: Link, pause: asyncio.Future[None], replies: Replies) -> None:
+        """Replies of one read. This runs for each message and goes straight on to the next read."""
         try:
-            while True:
-                try:
-                    await self._begin()
-                    self._succeeded()
-                    pause = FIRST_PAUSE
-                    while True:
-                        await self._step()
-                except (RedisError, OSError, TimeoutError) as error:
-                    self._failed(str(error) or type(error).__name__)
-                except Exception as error:
-                    logger.exception("the live reader goes on after an unexpected error")
-                    self._failed(repr(error))
-                await self._disconnect()
-                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 (jitter)
-                pause = min(pause * 2, LONGEST_PAUSE)
-        finally:
-            await self._disconnect()
-
-    @property
-    def away(self) -> bool:
-        """Is Redis being waited for?"""
-        return bool(self._failure)
-
-    # -- one connection -------------------------------------------------------------------------------------------
-
-    async def _begin(self) -> None:
-        """Connect, and find out whether the log is still the one that was read before."""
-        self._client = connection.async_client(timeout=BLOCK_MS / 1000 + 5)
-        self._conn = self._client.connection_pool.make_connection()
-        await self._conn.connect()
-        name = keys.log(self._partition)
-        epoch, info = await self._ask(("GET", keys.epoch(self._partition)), ("XINFO", "STREAM", name))
-        known = self.place
-        if not self._begun:
-            await self._load((epoch or b"").decode())
-        elif epoch and epoch.decode() != known.epoch:
-            await self._changed(epoch.decode())
-        elif isinstance(info, list):
-            last = Position.parse(dict(zip(info[::2], info[1::2], strict=True))[b"last-generated-id"])
-            if last < known[1:]:  # it has lost its end: what comes next may have a position that we are past
-                self._reborn(Place(known.epoch, *last))
-            elif last != known[1:]:
-                (same,) = await self._ask(("XRANGE", name, _text(known), _text(known)))
-                if (
-                    not same
-                ):  # trimmed while we were away; clients find what they miss in the table, or hear of a gap
-                    self._hub.lost_track(self._partition)
-                    await self._load(known.epoch)
-
-    async def _step(self) -> None:
-        """Wait for entries and hand them on."""
-        read = ("XREAD", "COUNT", self._count, "BLOCK", BLOCK_MS, "STREAMS", keys.log(self._partition))
-        reply, epoch = await self._ask((*read, _text(self.place)), ("GET", keys.epoch(self._partition)))
-        if isinstance(reply, ResponseError):
-            raise reply
-        if epoch and epoch.decode() != self.place.epoch:
-            await self._changed(epoch.decode())
-            return
-        entries = self._entries(log.stream_of(reply))
-        if entries:
+            reply, epoch = replies
+            if isinstance(reply, ResponseError):
+                raise reply
+            if not reply or (epoch and epoch.decode() != self.place.epoch):
+                pause.set_result(None)
+                return
+            entries = self._entries(reply[0][1])
             self._adapt(entries)
             self.place = Place(self.place.epoch, *entries[-1].position)
             self._hub.take(self._partition, entries, self.place.epoch)
+            self._read(link, pause)
+        except Exception as error:
+            pause.set_exception(error)
 
-    async def _changed(self, epoch: str) -> None:
-        """Another epoch: the log's first event ever, or a log that was born anew."""
-        if self.place == Place("", *log.START):
-            self.place = Place(epoch, *log.START)
+    # -- looking whether it is still the same log -----------------------------------------------------------------
+
+    async def _begin(self, link: Link) -> None:
+        """Right after connecting: where to begin, or whether to go on from where the last connection ended."""
+        if not self._begun:
+            epoch, (entries, last) = await self._epoch(link), await self._newest(link)
+            self._load(epoch, entries, last)
+            self._begun = True
             return
-        entries, _ = await self._newest()
-        start = Place(epoch, *entries[0].position).before() if entries else Place(epoch, *log.START)
-        self._reborn(start)
+        last = await self._look(link)
+        if last != self.place[1:]:
+            (same,) = await link.ask(("XRANGE", self._name, _text(self.place), _text(self.place)))
+            if not same:  # trimmed while we were away; clients look in the table for what they miss
+                self._hub.lost_track(self._partition)
+                self._load(self.place.epoch, *await self._newest(link))
+
+    async def _look(self, link: Link) -> Position:
+        """Notice a log that was born anew, or that has lost its end; its last position."""
+        epoch, last = await self._epoch(link), await self._last(link)
+        if last is None:
+            epoch, last = "", log.START
+        known = self.place
+        if epoch == known.epoch:
+            if last < known[1:]:  # what comes next may have a position that we are past
+                self._reborn(Place(epoch, *last))
+        elif known == Place("", *log.START):  # its first event ever
+            self.place = Place(epoch, *log.START)
+        else:
+            entries, _ = await self._newest(link)
+            self._reborn(Place(epoch, *entries[0].position).before() if entries else Place(epoch, *log.START))
+        return last
 
     def _reborn(self, start: Place) -> None:
         logger.warning(
@@ -130,26 +147,39 @@ class Reader:
         self.place = start
         self._hub.reborn(self._partition, start)
 
-    async def _load(self, epoch: str) -> None:
+    def _load(self, epoch: str, entries: Sequence[Entry], last: Position) -> None:
         """Begin at the end of the log, with the newest entries before it, so that clients find them in memory."""
-        entries, last = await self._newest()
         start = Place(epoch, *entries[0].position).before() if entries else Place(epoch, *last)
         self._hub.begin(self._partition, start)
         self.place = Place(epoch, *(entries[-1].position if entries else last))
         self._hub.take(self._partition, entries, epoch)
-        self._begun = True
 
-    async def _newest(self) -> tuple[Sequence[Entry], Position]:
-        """The newest entries, oldest first, at most ``READ_BYTES`` or so of them; and the log's last position."""
-        name = keys.log(self._partition)
-        (info,) = await self._ask(("XINFO", "STREAM", name))
-        if not isinstance(info, list):
+    # -- single questions -----------------------------------------------------------------------------------------
+
+    async def _epoch(self, link: Link) -> str:
+        (epoch,) = await link.ask(("GET", keys.epoch(self._partition)))
+        if isinstance(epoch, ResponseError):
+            raise epoch
+        return (epoch or b"").decode()
+
+    async def _last(self, link: Link) -> Position | None:
+        """The last position that the log gave, ``None`` without a log."""
+        (info,) = await link.ask(("XINFO", "STREAM", self._name))
+        if isinstance(info, ResponseError):
+            if "no such key" in str(info):
+                return None
+            raise info
+        return Position.parse(dict(zip(info[::2], info[1::2], strict=True))[b"last-generated-id"])
+
+    async def _newest(self, link: Link) -> tuple[list[Entry], Position]:
+        """The newest entries, oldest first, about ``READ_BYTES`` of them at the most; and the log's last position."""
+        last = await self._last(link)
+        if last is None:
             return [], log.START
-        last = Position.parse(dict(zip(info[::2], info[1::2], strict=True))[b"last-generated-id"])
         found: list[Entry] = []
         size, upto = 0, str(last)
         while len(found) < PRELOAD and size < READ_BYTES:
-            (reply,) = await self._ask(("XREVRANGE", name, upto, "-", "COUNT", 100))
+            (reply,) = await link.ask(("XREVRANGE", self._name, upto, "-", "COUNT", 100))
             page = self._entries(reply)
             found += page
             size += sum(len(entry.raw) for entry in page)
@@ -160,47 +190,24 @@ class Reader:
         return found, last
 
     def _entries(self, reply: Sequence[tuple[bytes, Any]]) -> list[Entry]:
-        return log.entries_of(
-            self._partition,
-            [(at, dict(zip(fields[::2], fields[1::2], strict=True))) for at, fields in reply],
-        )
+        fields_of = ((at, dict(zip(fields[::2], fields[1::2], strict=True))) for at, fields in reply)
+        return log.entries_of(self._partition, list(fields_of))
 
     def _adapt(self, entries: Sequence[Entry]) -> None:
         average = sum(len(entry.raw) for entry in entries) // len(entries) + 1
         self._count = max(1, min(MOST_ENTRIES, READ_BYTES // average, self._count * 4))
 
-    # -- the connection -------------------------------------------------------------------------------------------
-
-    async def _ask(self, *commands: tuple[Any, ...]) -> list[Any]:
-        """Commands in one write -> their replies; an error reply is returned, not raised."""
-        conn = self._conn
-        await conn.send_packed_command(conn.pack_commands(commands), check_health=False)
-        replies: list[Any] = []
-        for _ in commands:
-            try:
-                replies.append(await conn.read_response())
-            except ResponseError as error:
-                replies.append(error)
-        return replies
-
-    async def _disconnect(self) -> None:
-        conn, self._conn = self._conn, None
-        client, self._client = self._client, None
-        with suppress(Exception):
-            if conn is not None:
-                await conn.disconnect(nowait=True)
-            if client is not None:
-                await client.aclose()
+    # -- what is said of it ---------------------------------------------------------------------------------------
 
     def _failed(self, reason: str) -> None:
-        if not self._failure:
+        if not self.failure:
             logger.warning("live streams wait, Redis at %s is away: %s", connection.where(), reason)
-        self._failure = reason
+        self.failure = reason
 
     def _succeeded(self) -> None:
-        if self._failure:
+        if self.failure:
             logger.warning("live streams go on, Redis at %s answers again", connection.where())
-        self._failure = ""
+        self.failure = ""
 
 
 def _text(place: Place) -> str:

@@ -2,33 +2,28 @@
 
     hello, [gap], history or what was missed, live, then chunks as they come, [bye]
 
-The places that a stream has read are always known, so that whatever happens (its feed has moved on without it, the
-log was trimmed, Redis came back as another) it looks for what it has missed: in the ring, in the log, in the table; and
-says so where it finds less than all.
+How far a stream has read is always known, so that whatever happens (its feed has moved on without it, the log was
+trimmed, Redis came back as another) it looks for what it has missed; :mod:`messaging.live.replay`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import AsyncGenerator, Callable
+from typing import TYPE_CHECKING
 
-from messaging import connection, frames
+from messaging import frames
 from messaging.conf import conf
 from messaging.frames import Where, format_id
-from messaging.live import history
+from messaging.live import notices, replay
 from messaging.live.counters import counters
-from messaging.live.feed import CHUNK_BYTES
-from messaging.live.hub import Hub, spread
 from messaging.live.query import Query
-from messaging.live.ring import Item, in_order
 
-logger = logging.getLogger("messaging.live")
+if TYPE_CHECKING:
+    from messaging.live.hub import Hub
 
-AGAIN_SECONDS = (0.2, 0.6)  # between two attempts to read what a client missed
-DETACHED = -1  # a place in no feed
+DETACHED = -1  # a position in no feed
 
 
 def _nothing() -> None:
@@ -39,20 +34,22 @@ class Stream:
     """One client. Made and iterated on the hub's loop."""
 
     __slots__ = (
-        "_beat_due",
+        "__weakref__",
         "_ending",
-        "_hub",
-        "_query",
-        "_sent",
+        "_last",
+        "_resume",
         "_waiter",
         "abort",
         "at",
+        "beat_due",
         "busy_since",
         "checked",
         "expires",
         "feed",
         "filter",
         "gone",
+        "hub",
+        "replayed",
         "session_key",
         "since",
         "wrote",
@@ -60,22 +57,23 @@ class Stream:
 
     def __init__(self, hub: Hub, query: Query, *, session_key: str = "") -> None:
         now = time.monotonic()
+        self.hub = hub
         self.filter = query.filter
         self.session_key = session_key
-        self.since: Where = ()
+        self.since: Where = ()  # how far it has read
         self.at = DETACHED  # position in the feed
+        self.replayed = 0  # frames that did not come from the feed
         self.wrote = self.checked = now
         self.busy_since = 0.0  # since when a write has not come back; 0: none
-        self.expires = now + conf.LIVE_MAX_AGE_SECONDS * spread(0.8, 1.0)
+        self.expires = now + conf.LIVE_MAX_AGE_SECONDS * notices.spread(0.8, 1.0)
         self.gone = False  # the client has left: nothing more can be sent
+        self.beat_due = False
         self.abort: Callable[[], object] = _nothing  # cuts the connection, where the server lets us
-        self._hub = hub
-        self._query = query
+        self._last, self._resume = query.last, query.since
         self._waiter: asyncio.Future[None] | None = None
         self._ending = ""
-        self._beat_due = False
-        self._sent = 0  # frames while catching up
-        self.feed = hub.join(self)
+        self.feed = hub.enter(self)
+        self.filter = self.feed.filter  # equal, and shared
 
     # -- what others tell it --------------------------------------------------------------------------------------
 
@@ -102,55 +100,26 @@ class Stream:
 
     def beat(self) -> None:
         """Nothing was sent for a while."""
-        self._beat_due = True
+        self.beat_due = True
         self.wake()
 
+    # -- where it is ----------------------------------------------------------------------------------------------
+
+    def join(self) -> None:
+        """From now on its feed has everything that comes."""
+        self.at, self.since = self.feed.end, self.hub.heads
+
     def detach(self) -> None:
-        """The feed cannot be relied on: look for what was missed."""
-        if self.at == self.feed.end and self.at != DETACHED:
-            self.since = self._hub.heads
+        """Its feed cannot be relied on; look for what was missed."""
+        if self.at == self.feed.end:
+            self.since = self.hub.heads
         self.at = DETACHED
 
-    # -- what it sends --------------------------------------------------------------------------------------------
-
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Bytes to write, one after the other; the next is made when the one before has been taken."""
-        try:
-            yield frames.retry(frames.RETRY_MS)
-            async for chunk in self._until_ready():
-                yield chunk
-            if not self._done:
-                async for chunk in self._begin():
-                    yield chunk
-            while not self._done:
-                if self.at < self.feed.first:
-                    counters.overruns += 1
-                    async for chunk in self._catch_up():
-                        yield chunk
-                    continue
-                found = self.feed.take(self.at)
-                if found is not None:
-                    chunk, end, self.since = found
-                    counters.frames += end - self.at
-                    counters.bytes += len(chunk)
-                    counters.chunks += 1
-                    self.at = end
-                    yield chunk
-                elif self._beat_due:
-                    yield self._beat()
-                else:
-                    self.feed.sleepers.add(self)
-                    await self._wait()
-            if not self.gone:
-                yield farewell(self._ending, clients=len(self._hub.streams))
-        finally:
-            self._hub.leave(self)
-
     @property
-    def _done(self) -> bool:
+    def done(self) -> bool:
         return self.gone or bool(self._ending)
 
-    async def _wait(self, seconds: float | None = None) -> None:
+    async def wait(self, seconds: float | None = None) -> None:
         """Until woken, or so many seconds."""
         loop = asyncio.get_running_loop()
         self._waiter = loop.create_future()
@@ -162,145 +131,76 @@ class Stream:
             if timer is not None:
                 timer.cancel()
 
-    def _beat(self) -> bytes:
-        """A heartbeat, which tells a client that is not behind how far it has read."""
-        self._beat_due = False
-        level = self.at == self.feed.end
-        if level:
-            self.since = self._hub.heads
-        return frames.beat(format_id(self.since) if level else "")
+    # -- what it sends --------------------------------------------------------------------------------------------
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Bytes to write, one after the other; the next is made when the one before has been taken."""
+        try:
+            yield frames.retry(frames.RETRY_MS)
+            async for chunk in self._until_ready():
+                yield chunk
+            if not self.done:
+                async for chunk in self._begin():
+                    yield chunk
+            chunk = b""  # a stream that waits holds no bytes
+            while not self.done:
+                if self.at < self.feed.first:
+                    counters.overruns += 1
+                    async for chunk in replay.missed(self):
+                        yield chunk
+                    chunk = b""
+                    continue
+                found = self.feed.take(self.at)
+                if found is not None:
+                    chunk, end, self.since = found
+                    counters.sent(chunk, end - self.at)
+                    self.at = end
+                    yield chunk
+                    chunk, found = b"", None
+                elif self.beat_due:
+                    yield self._beat()
+                else:
+                    self.feed.sleepers.add(self)
+                    await self.wait()
+            if not self.gone:
+                yield notices.bye(self._ending, clients=len(self.hub.streams))
+        finally:
+            self.hub.leave(self)
 
     async def _until_ready(self) -> AsyncGenerator[bytes, None]:
         """A process that has never reached Redis has nothing to begin with."""
         told = False
-        while not (self._hub.ready or self._done):
-            if self._hub.away and not told:
+        while not (self.hub.ready or self.done):
+            if self.hub.away and not told:
                 told = True
                 yield frames.comment("Redis is away, waiting for it")
-            if self._beat_due:
-                self._beat_due = False
-                yield frames.beat()
-            await self._wait(0.5)
+            if self.beat_due:
+                yield self._beat()
+            await self.wait(0.5)
 
     async def _begin(self) -> AsyncGenerator[bytes, None]:
         """``hello``, then what the client asked for, up to the moment from which its feed goes on."""
-        query, hub = self._query, self._hub
-        position = hub.heads if query.since is None else query.since
-        facts = {
-            "position": format_id(position),
-            "now": now_ms(),
-            "channels": self.filter.patterns,
-            "retention": hub.retention,
-            "resumed": query.since is not None,
-        }
-        yield frames.named("hello", facts)
-        if query.since is None:
-            async for chunk in self._history(query.last):
-                yield chunk
-        else:
-            self.since = query.since
-            async for chunk in self._catch_up():
-                yield chunk
-        where = format_id(self.since)
-        yield frames.named("live", {"position": where, "now": now_ms()}, id=where)
-
-    async def _history(self, last: int) -> AsyncGenerator[bytes, None]:
-        """The newest messages up to now; the feed goes on behind them. While Redis is away: what memory has."""
-        hub = self._hub
-        self.at, self.since = self.feed.end, hub.heads
-        origin, items = hub.ring.origin, hub.ring.newest(self.filter, last)
-        if len(items) < last:
-            read = partial(history.before, origin=origin, filter_=self.filter, count=last - len(items))
-            try:
-                items = [*await hub.threads.run(lambda: read(connection.client())), *items]
-            except Exception as error:  # Redis's or the database's
-                logger.warning("a stream begins with less history: %s", error)
-        if len(self.since) > 1:
-            items = in_order(items, self.since)
-        for chunk in self._joined(items):
-            yield chunk
-
-    async def _catch_up(self) -> AsyncGenerator[bytes, None]:
-        """What came after ``since``, up to now; the feed goes on behind it."""
-        hub = self._hub
-        self.at = DETACHED
-        while not self._done:
-            items = hub.ring.after(self.since)
-            if items is not None and not self._ahead():
-                self.at, self.since = self.feed.end, hub.heads
-                wanted = [item for item in items if item.everyone or self.filter.takes(item.channel)]
-                for chunk in self._joined(wanted):
-                    yield chunk
-                return
-            if self._sent > conf.LIVE_CATCH_UP:
-                gap = history.Gap(format_id(self.since), hub.heads, "overrun")
-                self.since, self._sent = hub.heads, 0
-                yield told(gap)
-                continue
-            page = await self._page()
-            if page is None or page.where == self.since:  # Redis is away, or our reader is behind it
-                await self._wait(spread(*AGAIN_SECONDS))
-                if self._beat_due:
-                    self._beat_due = False
-                    yield frames.beat()
-                continue
-            self.since = page.where
-            if page.gap is not None:
-                yield told(page.gap)
-            for chunk in self._joined(page.items):
-                yield chunk
-
-    async def _page(self) -> history.Page | None:
-        """The next page of what was missed; ``None`` if it cannot be read just now."""
-        counters.catch_ups += 1
-        read = partial(history.after, since=self.since, filter_=self.filter)
-        try:
-            return await self._hub.threads.run(lambda: read(connection.client()))
-        except Exception as error:  # Redis's or the database's
-            logger.info("a stream waits to catch up: %s", error)
-            return None
-
-    def _ahead(self) -> bool:
-        """Has the client read further than this process?"""
-        return any(
-            mine.epoch == head.epoch and mine > head
-            for mine, head in zip(self.since, self._hub.heads, strict=True)
+        resume = self._resume
+        yield notices.hello(
+            self.hub.heads if resume is None else resume,
+            self.filter,
+            retention=self.hub.retention,
+            resumed=resume is not None,
         )
-
-    def _joined(self, items: Iterable[Item]) -> Iterator[bytes]:
-        for chunk, count in joined(items):
-            self._sent += count
-            counters.frames += count
-            counters.bytes += len(chunk)
-            counters.chunks += 1
+        if resume is None:
+            before = replay.newest(self, self._last)
+        else:
+            self.since = resume
+            before = replay.missed(self)
+        async for chunk in before:
             yield chunk
+        if not self.done:
+            yield notices.live(self.since)
 
-
-def told(gap: history.Gap) -> bytes:
-    """A gap as the client hears of it."""
-    counters.gaps += 1
-    return frames.named("gap", gap.facts(), id=format_id(gap.to))
-
-
-def joined(items: Iterable[Item]) -> Iterator[tuple[bytes, int]]:
-    """Frames -> chunks of a size that suits one write, each with its number of frames."""
-    parts: list[bytes] = []
-    size = 0
-    for item in items:
-        if parts and size + len(item.frame) > CHUNK_BYTES:
-            yield b"".join(parts), len(parts)
-            parts, size = [], 0
-        parts.append(item.frame)
-        size += len(item.frame)
-    if parts:
-        yield b"".join(parts), len(parts)
-
-
-def farewell(reason: str, *, clients: int = 0) -> bytes:
-    """The last frame. When many clients are told to come back, they come over some seconds."""
-    low, high = (5.0, 15.0) if reason == "overload" else (0.5, 1.5 + clients / 500)
-    return frames.named("bye", {"reason": reason}, retry=int(spread(low, high) * 1000))
-
-
-def now_ms() -> int:
-    return int(time.time() * 1000)
+    def _beat(self) -> bytes:
+        """A heartbeat, which tells a client that is not behind how far it has read."""
+        self.beat_due = False
+        level = self.at == self.feed.end
+        if level:
+            self.since = self.hub.heads
+        return frames.beat(format_id(self.since) if level else "")

@@ -27,21 +27,27 @@ RETENTION_SECONDS = 10.0
 
 
 async def tick_for_ever(hub: Hub) -> None:
-    """Until cancelled."""
+    """Until cancelled. What asks Redis or the database runs beside it, so that heartbeats do not wait for them."""
+    beside: list[asyncio.Task[None]] = []
     retention_due = 0.0
-    while True:
-        now = time.monotonic()
-        try:
-            look_after(hub, now)
-            hub.trim_feeds()
-            hub.gate.forget(now)
-            if now >= retention_due and (hub.streams or not retention_due):
-                retention_due = now + RETENTION_SECONDS
-                await _learn_retention(hub)
-            await _check_permissions(hub, now)
-        except Exception:
-            logger.exception("the ticker of the live streams goes on after an unexpected error")
-        await asyncio.sleep(min(TICK_SECONDS, conf.LIVE_HEARTBEAT_SECONDS / 4))
+    try:
+        while True:
+            now = time.monotonic()
+            try:
+                look_after(hub, now)
+                hub.trim_feeds()
+                hub.gate.forget(now)
+            except Exception:
+                logger.exception("the ticker of the live streams goes on after an unexpected error")
+            if all(task.done() for task in beside):
+                beside = [asyncio.create_task(_check_permissions(hub, now))]
+                if now >= retention_due and (hub.streams or not retention_due):
+                    retention_due = now + RETENTION_SECONDS
+                    beside.append(asyncio.create_task(_learn_retention(hub)))
+            await asyncio.sleep(min(TICK_SECONDS, conf.LIVE_HEARTBEAT_SECONDS / 4))
+    finally:
+        for task in beside:
+            task.cancel()
 
 
 def look_after(hub: Hub, now: float) -> None:
@@ -63,7 +69,7 @@ def look_after(hub: Hub, now: float) -> None:
 async def _learn_retention(hub: Hub) -> None:
     """What ``hello`` says of the log; the old answer stays while Redis is away."""
     try:
-        hub.retention = await hub.threads.run(lambda: history.retention(connection.client()))
+        hub.retention = await hub.readers.run(lambda: history.retention(connection.client()))
     except Exception as error:  # Redis's
         logger.debug("retention is not known: %s", error)
 

@@ -21,10 +21,10 @@ from redis.exceptions import RedisError
 from messaging import connection, frames, keys, log
 from messaging.conf import conf
 from messaging.frames import Place, Where, format_id
-from messaging.live import history, query
+from messaging.live import history, notices, query
 from messaging.live.access import may_view
-from messaging.live.hub import hub, spread
-from messaging.live.stream import Stream, farewell, joined, now_ms, told
+from messaging.live.hub import hub
+from messaging.live.stream import Stream
 from messaging.live.writing import FORBIDDEN, HEADERS
 
 BLOCK_SECONDS = 5.0
@@ -68,7 +68,7 @@ def _alone(asked: query.Query) -> Iterator[bytes]:
     _let_go_of_database()  # the session's middleware may have saved meanwhile
     client = connection.client(timeout=BLOCK_SECONDS + 5)
     started = wrote = time.monotonic()
-    until = started + conf.LIVE_MAX_AGE_SECONDS * spread(0.8, 1.0)
+    until = started + conf.LIVE_MAX_AGE_SECONDS * notices.spread(0.8, 1.0)
     yield frames.retry(frames.RETRY_MS)
     since: Where = ()
     live = False
@@ -82,22 +82,21 @@ def _alone(asked: query.Query) -> Iterator[bytes]:
             page = history.after(client, since, asked.filter)
             _let_go_of_database()
             if page.gap is not None:
-                chunks.append(told(page.gap))
-            chunks += (chunk for chunk, _ in joined(page.items))
+                chunks.append(notices.gap(page.gap))
+            chunks += (chunk for chunk, _ in notices.joined(page.items))
             if page.where == since and not live:
                 live = True
-                where = format_id(since)
-                chunks.append(frames.named("live", {"position": where, "now": now_ms()}, id=where))
+                chunks.append(notices.live(since))
             since = page.where
         except AWAY:
             _let_go_of_database()
-            time.sleep(spread(0.5, 1.5))
+            time.sleep(notices.spread(0.5, 1.5))
         if not chunks and now - wrote >= conf.LIVE_HEARTBEAT_SECONDS:
             chunks.append(frames.beat(format_id(since) if live else ""))
         if chunks:
             wrote = now
             yield b"".join(chunks)
-    yield farewell("age")
+    yield notices.bye("age")
 
 
 def _beginning(client: redis.Redis, asked: query.Query) -> tuple[list[bytes], Where]:
@@ -109,14 +108,8 @@ def _beginning(client: redis.Redis, asked: query.Query) -> tuple[list[bytes], Wh
         items = history.before(client, where, asked.filter, count=asked.last)
     else:
         where, items = since, []
-    hello = {
-        "position": format_id(where),
-        "now": now_ms(),
-        "channels": asked.filter.patterns,
-        "retention": history.retention(client),
-        "resumed": since is not None,
-    }
-    return [frames.named("hello", hello), *(chunk for chunk, _ in joined(items))], where
+    hello = notices.hello(where, asked.filter, retention=history.retention(client), resumed=since is not None)
+    return [hello, *(chunk for chunk, _ in notices.joined(items))], where
 
 
 def _wait_for_news(client: redis.Redis, since: Where, seconds: float) -> None:

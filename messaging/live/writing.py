@@ -42,6 +42,7 @@ async def serve(stream: Stream, receive: Receive, send: Send) -> None:
                 stream.busy_since = stream.wrote = time.monotonic()
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 stream.busy_since = 0.0
+                chunk = b""
                 if stream.gone:
                     return
         if not stream.gone:
@@ -54,9 +55,13 @@ async def serve(stream: Stream, receive: Receive, send: Send) -> None:
 
 async def _watch(stream: Stream, receive: Receive) -> None:
     """Notice at once that the client has left."""
-    while (await receive())["type"] != "http.disconnect":
+    try:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    except OSError:
         pass
-    stream.leave()
+    finally:
+        stream.leave()
 
 
 def _cutter(send: Send, task: asyncio.Task[Any] | None) -> Callable[[], object]:

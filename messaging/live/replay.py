@@ -1,0 +1,108 @@
+"""What a stream asks for, or has missed -> chunks up to this moment, from which its feed goes on.
+
+Both functions look at the hub's memory and join the feed without an ``await`` in between. What came before is then in
+their hands, what comes later in the feed, and nothing can fall between.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from messaging import connection, frames
+from messaging.conf import conf
+from messaging.frames import format_id
+from messaging.live import history, notices
+from messaging.live.counters import counters
+from messaging.live.ring import Item, in_order
+from messaging.live.threads import Resting
+
+if TYPE_CHECKING:
+    from messaging.live.stream import Stream
+
+logger = logging.getLogger("messaging.live")
+
+AGAIN_SECONDS = (0.2, 0.6)  # between two attempts to read what a client missed
+REDIS_SECONDS = 3.0
+
+
+async def newest(stream: Stream, count: int) -> AsyncGenerator[bytes, None]:
+    """The newest ``count`` messages. While Redis or the database is away, those that are in memory."""
+    hub = stream.hub
+    stream.join()
+    upto, origin = stream.since, hub.ring.origin
+    items = hub.ring.newest(stream.filter, count)
+    if len(items) < count:
+        older = partial(history.before, origin=origin, filter_=stream.filter, count=count - len(items))
+        try:
+            items = [*await hub.readers.run(lambda: older(connection.client(timeout=REDIS_SECONDS))), *items]
+        except Resting:
+            pass
+        except Exception as error:  # Redis's or the database's
+            logger.warning("streams begin with what is in memory, the log cannot be read: %s", error)
+    if len(upto) > 1:
+        items = in_order(items, upto)
+    for chunk in _counted(stream, items):
+        yield chunk
+
+
+async def missed(stream: Stream) -> AsyncGenerator[bytes, None]:
+    """Everything behind ``stream.since``: from memory, else page by page from the log and the table; a gap where there
+    is less than all. Waits while Redis or the database is away."""
+    hub = stream.hub
+    stream.detach()
+    while not stream.done:
+        items = hub.ring.after(stream.since)
+        if items is not None and not _ahead(stream):
+            stream.join()
+            wanted = [item for item in items if item.everyone or stream.filter.takes(item.channel)]
+            for chunk in _counted(stream, wanted):
+                yield chunk
+            return
+        if stream.replayed > conf.LIVE_CATCH_UP:
+            skipped = history.Gap(format_id(stream.since), hub.heads, "overrun")
+            stream.since, stream.replayed = hub.heads, 0
+            yield notices.gap(skipped)
+            continue
+        page = await _page(stream)
+        if page is None or page.where == stream.since:  # away, or this process has not read so far itself
+            if stream.beat_due:
+                stream.beat_due = False
+                yield frames.beat()
+            await stream.wait(notices.spread(*AGAIN_SECONDS))
+            continue
+        stream.since = page.where
+        if page.gap is not None:
+            yield notices.gap(page.gap)
+        for chunk in _counted(stream, page.items):
+            yield chunk
+
+
+async def _page(stream: Stream) -> history.Page | None:
+    """The next page of what was missed; ``None`` if it cannot be read just now."""
+    counters.catch_ups += 1
+    read = partial(history.after, since=stream.since, filter_=stream.filter, upto=stream.hub.heads)
+    try:
+        return await stream.hub.readers.run(lambda: read(connection.client(timeout=REDIS_SECONDS)))
+    except Resting:
+        return None
+    except Exception as error:  # Redis's or the database's
+        logger.warning("streams wait to catch up, the log cannot be read: %s", error)
+        return None
+
+
+def _ahead(stream: Stream) -> bool:
+    """Has the client read further than this process?"""
+    return any(
+        mine.epoch == head.epoch and mine > head
+        for mine, head in zip(stream.since, stream.hub.heads, strict=True)
+    )
+
+
+def _counted(stream: Stream, items: Iterable[Item]) -> Iterator[bytes]:
+    for chunk, count in notices.joined(items):
+        stream.replayed += count
+        counters.sent(chunk, count)
+        yield chunk
