@@ -16,10 +16,10 @@ AT = Position(1763765275123, 0)
 TIME = datetime(2025, 11, 21, 22, 47, 55, tzinfo=UTC)
 
 
-def entry(data: object, **attributes: object) -> Entry:
+def entry(data: object, *, position: Position = AT, **attributes: object) -> Entry:
     channel = str(attributes.pop("channel", "orders.created"))
     event = new_event(channel, data, source="/tests", id="1", time=TIME, **attributes)  # type: ignore[arg-type]
-    return Entry(0, AT, encode(event), ())
+    return Entry(0, position, encode(event), ())
 
 
 UNREADABLE = Entry(0, AT, None, (b"foo", b"\xff\x1b[2J"))
@@ -105,7 +105,7 @@ def test_columns_line_up() -> None:
 def test_a_new_day_is_said_once() -> None:
     persons = PersonsLines(Paint(False), width=lambda: 80, whole=False, full=False)
     today, same, tomorrow = AT, AT, Position(AT.ms + 86_400_000, 0)
-    texts = [persons.line(lines.read(entry(1)._replace(position=each))) for each in (today, same, tomorrow)]
+    texts = [persons.line(lines.read(entry(1, position=each))) for each in (today, same, tomorrow)]
     assert [text.count("──") for text in texts] == [2, 0, 2]
     assert texts[2].startswith("── Saturday, 2025-11-22 ──\n")
 
@@ -118,7 +118,7 @@ def test_full_spreads_attributes_and_json() -> None:
 
 
 def test_a_position_beyond_the_calendar_is_shown_all_the_same() -> None:
-    far = entry(1)._replace(position=Position(2**64 - 1, 0))
+    far = entry(1, position=Position(2**64 - 1, 0))
     assert "orders.created" in line(far)
 
 
