@@ -10,6 +10,7 @@ import atexit
 import logging
 import os
 import threading
+import time
 from typing import Any
 
 from messaging.conf import conf
@@ -17,9 +18,11 @@ from messaging.conf import conf
 logger = logging.getLogger("messaging.listen")
 
 STOP_SECONDS = 5.0
+RETRY_SECONDS = 30.0  # between two starts that fail
 
 _lock = threading.Lock()
 _thread: BackgroundListener | None = None
+_retry_at = 0.0
 
 
 class BackgroundListener(threading.Thread):
@@ -40,15 +43,23 @@ class BackgroundListener(threading.Thread):
 
 def start_if_asked(**_signal: Any) -> bool:
     """Start the thread unless it runs or the setting is off; is it running? Cheap enough for every request."""
-    global _thread
+    global _thread, _retry_at
     if _thread is not None and _thread.is_alive():
         return True
     if not conf.LISTEN_IN_WEB:
         return False
     with _lock:
-        if _thread is None or not _thread.is_alive():
+        if _thread is not None and _thread.is_alive():
+            return True
+        if time.monotonic() < _retry_at:
+            return False
+        try:
             _thread = BackgroundListener()
-            _thread.start()
+        except Exception:  # settings that cannot work must not cost a request
+            logger.exception("the background listener cannot start")
+            _retry_at = time.monotonic() + RETRY_SECONDS
+            return False
+        _thread.start()
     return True
 
 

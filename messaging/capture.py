@@ -14,17 +14,27 @@ from typing import Any
 import redis
 from redis.client import PubSub
 
-from messaging import foreign, keys, scripts
+from messaging import foreign, keys, log, scripts
 from messaging.conf import conf
 from messaging.errors import BrokerFull
 from messaging.patterns import is_pattern, matches, matches_any
 
 logger = logging.getLogger("messaging.listen")
 
-BATCH = 500  # messages appended in one call
+BATCH = 500  # messages appended in one call, fewer when they are large (see log.CHUNK_BYTES)
 PROBE_SECONDS = 5.0  # between two probes of the subscription
 REST_SECONDS = 10.0  # for the rest of a message that has begun to arrive
 SILENT_SECONDS = 10.0  # without hearing the probe, the subscription is made anew
+
+
+def _fitting(bodies: Sequence[bytes]) -> int:
+    """How many of these, from the first on, make one call."""
+    size = 0
+    for count, body in enumerate(bodies):
+        size += len(body)
+        if count == BATCH or (count and size > log.CHUNK_BYTES):
+            return count
+    return len(bodies)
 
 
 class ChannelCapture:
@@ -38,31 +48,45 @@ class ChannelCapture:
         self._prefix = conf.CHANNEL_PREFIX
         self._pubsub: PubSub | None = None
         self._epochs: set[str] = set()
-        self._epochs_read = 0.0
+        self._strange: dict[str, float] = {}  # epochs that are not ours, and when to ask again
         self._probe = keys.probe_channel(secrets.token_hex(8))
         self._probe_sent = self._heard = 0.0
-        self._unwritten: list[tuple[int, bytes]] = []
+        self._unwritten: list[tuple[int, bytes]] = []  # partition and event
+        self._unwritten_bytes = 0
         self.captured = 0
 
     def step(self, stopping: threading.Event) -> None:
-        """Wait for messages, up to half a second, and append them; raises what redis-py raises, or BrokerFull."""
-        if self._unwritten:
-            self._append()
-        if self._pubsub is None:
-            self._subscribe()
-        self._check_alive()
+        """Wait for messages, up to half a second, and append them; raises what redis-py raises, or BrokerFull.
+
+        A subscription whose connection broke is made anew by the next step. It outlives every other error: while the
+        log is full, Redis keeps for us what is published.
+        """
+        try:
+            if self._unwritten:
+                self._append()
+                self._heard = time.monotonic()  # nobody listened meanwhile
+            if self._pubsub is None:
+                self._subscribe()
+            self._check_alive()
+            self._listen()
+        except (redis.ConnectionError, redis.TimeoutError):
+            self.close()
+            raise
+
+    def _listen(self) -> None:
         message = self._next(0.5)
         until = time.monotonic() + 0.05
         while message is not None:
             self._take(message)
-            if len(self._unwritten) >= BATCH or time.monotonic() > until:
+            full = len(self._unwritten) >= BATCH or self._unwritten_bytes > log.CHUNK_BYTES
+            if full or time.monotonic() > until:
                 break
             message = self._next(0)
         if self._unwritten:
             self._append()
 
-    def reset(self) -> None:
-        """Forget the subscription, after an error; the next step makes a new one."""
+    def close(self) -> None:
+        """Give up the subscription."""
         pubsub, self._pubsub = self._pubsub, None
         if pubsub is not None:
             with suppress(Exception):
@@ -116,6 +140,7 @@ class ChannelCapture:
             return
         body = foreign.envelope(data, channel=name, source=foreign.PUBSUB, limit=conf.MAX_CAPTURE_BYTES)
         self._unwritten.append((keys.partition_of(foreign.channel_name(name)[0]), body))
+        self._unwritten_bytes += len(body)
 
     def _stripped(self, channel: bytes) -> bytes | None:
         """A channel without our prefix; ``None`` for one that does not have it."""
@@ -136,14 +161,17 @@ class ChannelCapture:
     def _is_own(self, data: bytes) -> bool:
         """Does the message stand in our log already?"""
         epoch = foreign.own_epoch(data)
-        if epoch is None:
+        if epoch is None or epoch in self._epochs:
+            return epoch is not None
+        now = time.monotonic()
+        if now < self._strange.get(epoch, 0.0):
             return False
-        if epoch not in self._epochs and time.monotonic() - self._epochs_read > 0.2:
-            self._epochs_read = time.monotonic()
-            found = self._client.execute_command(
-                "MGET", *(keys.epoch(each) for each in range(conf.PARTITIONS))
-            )
-            self._epochs |= {each.decode() for each in found if each}
+        for partition in log.partitions():
+            if found := self._client.execute_command("GET", keys.epoch(partition)):
+                self._epochs.add(found.decode())
+        if len(self._strange) > 1000:
+            self._strange.clear()
+        self._strange[epoch] = now + 1.0
         return epoch in self._epochs
 
     def _append(self) -> None:
@@ -156,15 +184,14 @@ class ChannelCapture:
             for partition in list(by_partition):
                 bodies = by_partition[partition]
                 while bodies:
-                    done = scripts.record(self._client, partition, bodies[:BATCH])
+                    done = scripts.record(self._client, partition, bodies[: _fitting(bodies)])
                     self.captured += done
                     del bodies[:done]
                     if not done:
                         raise BrokerFull(f"FULL: {len(todo)} captured messages wait for room in the log")
         finally:
-            self._unwritten = [
-                (at, body) for at, bodies in by_partition.items() for body in bodies
-            ] + self._unwritten
+            self._unwritten = [(at, body) for at, bodies in by_partition.items() for body in bodies]
+            self._unwritten_bytes = sum(len(body) for _, body in self._unwritten)
 
 
 def escaped(text: str) -> str:
@@ -178,8 +205,7 @@ class ListCapture:
     def __init__(self, client: redis.Redis, name: str) -> None:
         self._client = client
         self.name = name
-        self._raw_name = name.encode()
-        self._partition = keys.partition_of(foreign.channel_name(self._raw_name)[0])
+        self._partition = keys.partition_of(foreign.channel_name(name.encode())[0])
         self.captured = 0
 
     def step(self, stopping: threading.Event) -> None:
@@ -188,16 +214,19 @@ class ListCapture:
         if self._client.execute_command("BLMOVE", self.name, self.name, "RIGHT", "RIGHT", 1) is None:
             return
         while not stopping.is_set():
-            items: list[bytes] = self._client.execute_command("LRANGE", self.name, -BATCH, -1)
+            items = scripts.peek(self._client, self.name, most=BATCH, most_bytes=log.CHUNK_BYTES)
             if not items:
                 return
-            pairs = [(item, self._envelope(item)) for item in reversed(items)]
+            pairs = [(item, self._envelope(item)) for item in items]
             moved = scripts.move(self._client, self.name, self._partition, pairs)
             self.captured += moved
-            if not moved and self._client.lindex(self.name, -1) == items[-1]:
+            if not moved and self._client.lindex(self.name, -1) == items[0]:
                 raise BrokerFull(f"FULL: list {self.name!r} waits for room in the log")
+
+    def close(self) -> None:
+        """Nothing is held between two steps."""
 
     def _envelope(self, item: bytes) -> bytes:
         return foreign.envelope(
-            item, channel=self._raw_name, source=foreign.LIST, limit=conf.MAX_CAPTURE_BYTES
+            item, channel=self.name.encode(), source=foreign.LIST, limit=conf.MAX_CAPTURE_BYTES
         )

@@ -15,9 +15,9 @@ import msgspec
 
 from messaging.attributes import MAX_ATTRIBUTE, check_channel
 from messaging.decoder import NotAnEvent, decode
-from messaging.errors import InvalidChannel
+from messaging.errors import InvalidChannel, InvalidMessage
 from messaging.event import Event, encode, new_id
-from messaging.payload import BINARY, JSON, TEXT
+from messaging.payload import BINARY, JSON, TEXT, is_too_deep
 
 PUBSUB = "/redis/pubsub"  # the source of what came over Pub/Sub
 LIST = "/redis/list"  # the source of what came from a list
@@ -65,11 +65,9 @@ def envelope(raw: bytes, *, channel: bytes, source: str, limit: int) -> bytes:
     name, headers = channel_name(channel)
     if len(raw) <= limit and raw[:1] == b"{" and b'"specversion"' in raw:
         try:
-            event = decode(raw, channel=name)
-        except NotAnEvent:
+            return encode(decode(raw, channel=name))
+        except (NotAnEvent, InvalidMessage):
             pass  # something that only looks like one is wrapped whole, as any other JSON
-        else:
-            return encode(event)
     if len(raw) > limit:
         headers["originalsize"] = str(len(raw))
         raw = raw[:CUT_BYTES]
@@ -96,6 +94,8 @@ def payload_of(raw: bytes) -> tuple[bytes, str, bool]:
         return raw, BINARY, True
     try:
         _raw.decode(raw)
-        return raw, JSON, False
+        if not is_too_deep(raw):
+            return raw, JSON, False
     except (msgspec.MsgspecError, RecursionError):
-        return msgspec.json.encode(text), TEXT, False
+        pass
+    return msgspec.json.encode(text), TEXT, False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -30,9 +31,11 @@ _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 def _unknown_to_msgspec(value: Any) -> Any:
     """What msgspec does not know, Django's encoder may: lazy strings and its own types; subclasses by their base."""
+    if isinstance(value, str):
+        return str.__str__(value)  # str() of a SafeString is a SafeString
     base: Any
-    for base in (str, int, float, dict, list, tuple):
-        if isinstance(value, base):
+    for base in (int, float, dict, list, tuple):
+        if isinstance(value, base) and value.__class__ is not base:  # a tuple as a key is refused, and asked about
             return base(value)
     if isinstance(value, datetime):
         return value.isoformat()
@@ -103,9 +106,13 @@ def _not_finite(data: Any) -> float | None:
 
 def _fields_of(value: Any) -> Iterator[Any]:
     """The values of a dataclass, a struct or an attrs object."""
-    for names in ("__dataclass_fields__", "__struct_fields__", "__attrs_attrs__"):
-        for field in getattr(value, names, ()):
-            yield getattr(value, getattr(field, "name", field), None)
+    if dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value)]
+    else:
+        names = [field.name for field in getattr(value, "__attrs_attrs__", ())]
+        names += getattr(value, "__struct_fields__", ())
+    for name in names:
+        yield getattr(value, name, None)
 
 
 def parse_json(text: bytes | str) -> Any:

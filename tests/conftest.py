@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django import Settings
@@ -28,6 +29,12 @@ from tests.servers import TestServer
 from tests.sites import Database, Site, make_database, running_site
 
 __all__ = ["pytest_terminal_summary"]
+
+# A busy machine is no failure: pytest-timeout bounds what hangs.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
