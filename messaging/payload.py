@@ -82,7 +82,7 @@ def is_too_deep(payload: bytes) -> bool:
 
 
 def _depth(payload: bytes) -> int:
-    return max(accumulate(map(_STEPS.__getitem__, payload.translate(None, _NOT_A_BRACKET))))
+    return max(accumulate(map(_STEPS.__getitem__, payload.translate(None, _NOT_A_BRACKET))), default=0)
 
 
 def _not_finite(data: Any) -> float | None:
