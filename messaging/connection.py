@@ -98,6 +98,17 @@ def client(*, timeout: float = 5.0) -> redis.Redis:
     return redis.Redis(connection_pool=pool(timeout=timeout))
 
 
+def at(url: str, *, timeout: float = 2.0) -> redis.Redis:
+    """A client of another server, such as a cache's; the caller closes it. ``ValueError`` for what is no Redis URL."""
+    return redis.Redis.from_url(
+        url,
+        protocol=2,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
 def async_client(*, timeout: float = 5.0) -> aioredis.Redis:
     """A new asynchronous client for the running event loop; the caller closes it."""
     target = _target()
