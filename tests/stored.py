@@ -19,6 +19,7 @@ class Stored:
     source: str
     event_id: str
     time: str
+    content_type: str
 
     @property
     def data(self) -> object:
@@ -30,7 +31,7 @@ def stored(database: Path, channel: str = "*") -> list[Stored]:
     """What the relay has stored on the channels that match a SQLite glob, in the order of the log."""
     with closing(sqlite3.connect(database, timeout=20)) as connection:
         rows = connection.execute(
-            "SELECT channel, type, key, payload, source, event_id, time FROM messaging_message "
+            "SELECT channel, type, key, payload, source, event_id, time, content_type FROM messaging_message "
             "WHERE log_ms IS NOT NULL AND channel GLOB ? ORDER BY log_ms, log_seq",
             [channel],
         )

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+from base64 import b64decode
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +15,8 @@ from tests.commands import run
 from tests.conftest import Manage
 from tests.processes import Process
 from tests.servers import TestServer
+from tests.sites import Database
+from tests.stored import Stored, stored
 from tests.waiting import eventually
 
 
@@ -264,3 +267,48 @@ def test_a_refusal_that_waiting_does_not_heal_ends_it(manage: Manage, broker: Te
     assert process.wait(10) == 1
     assert "Redis refuses, 2 lines not published" in process.stderr
     assert "WRONGTYPE" in process.stderr
+
+
+def test_whatever_the_bytes_each_line_arrives_or_is_named(
+    manage: Manage, broker: TestServer, database_copy: Database
+) -> None:
+    good = [
+        b"a\x00b",
+        b'"\\ud800"',
+        b"NaN",
+        b"-Infinity",
+        b"1e400",
+        b"9" * 5000,
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"a": 1, "a": 2}',
+        b"\xff\xfe\x00",
+        b"\xc3\x28 half a sign",
+        b"plain text \xe2\x80\xae reversed",
+        b"{}",
+        b"null",
+        b'{"specversion": "1.0", "id": "1"}',
+        b"\x1b[2J",
+        b"\x85\xc2\x85",  # a line end of Unicode is none of a pipe
+    ]
+    manage("listen")
+    process = piped(manage, "anything")
+    write(process, b"\n".join([*good, b"x" * 10_000_000, b"the last one"]), end=True)
+    assert process.wait(30) == 1
+    assert "line 17 is not published: it has 10,000,000 bytes" in process.stderr
+    assert len(process.stderr.splitlines()) == 2
+
+    eventually(lambda: len(stored(database_copy.path)) > len(good), timeout=15)
+    assert [payload_of(row) for row in stored(database_copy.path)] == [*good, b"the last one"]
+    for form in ("--raw", "--json", "--lines", "--full"):
+        shown = run("tail", "--until-end", form)
+        assert (shown.code, shown.err) == (0, "")
+        assert "the last one" in shown.out.splitlines()[-1 if form != "--full" else -2]
+
+
+def payload_of(row: Stored) -> bytes:
+    """The bytes that were piped in."""
+    if row.content_type == "application/octet-stream":
+        return b64decode(row.payload)
+    if row.content_type == "text/plain":
+        return str(row.data).encode()
+    return row.payload.encode()
