@@ -18,6 +18,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from django.conf import settings as django_settings
 from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django import Settings
 
@@ -35,6 +36,11 @@ hypothesis.settings.register_profile(
     "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("tests")
+
+
+def pytest_unconfigure() -> None:
+    """Removes what tests/settings.py made; `atexit` would be too late in a worker of pytest-xdist."""
+    shutil.rmtree(django_settings.VAR_DIR, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -3,15 +3,12 @@
 Started processes (tests/processes.py) run with broker_site.settings itself and an environment of their own.
 """
 
-import atexit
 import os
-import shutil
 import tempfile
 from pathlib import Path
 
-# Unix sockets need a short path, and every pytest-xdist worker a directory of its own.
+# Unix sockets need a short path, and every pytest-xdist worker a directory of its own. conftest.py removes it.
 _VAR = tempfile.mkdtemp(prefix="mt-", dir="/tmp")
-atexit.register(shutil.rmtree, _VAR, ignore_errors=True)
 os.environ |= {"VAR_DIR": _VAR, "SECRET_KEY": "for the tests only", "DEBUG": "false", "LOG_LEVEL": "DEBUG"}
 os.environ.pop("REDIS_URL", None)
 
