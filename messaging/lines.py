@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from messaging import rendering, rows
+from messaging import rendering
 from messaging.decoder import NotAnEvent
 from messaging.event import Event, format_time
 from messaging.log import Entry
@@ -177,7 +177,8 @@ class PersonsLines:
             *event.headers.items(),
         ]
         lines = [f"    {self._paint.dim(f'{name:<14}')} {safe(value)}" for name, value in facts if value]
-        payload = rendering.pretty(rows.payload_text(event), event.binary, content_type=event.content_type)
+        stored = b64encode(event.payload) if event.binary else event.payload  # as in its column
+        payload = rendering.pretty(stored.decode(), event.binary, content_type=event.content_type)
         return "\n".join([*lines, *(f"    {line}" for line in payload.split("\n")), "", ""])
 
 
