@@ -146,12 +146,15 @@ def _indented(payload: str) -> list[Token] | None:
     out: list[Token] = []
     open_: list[str] = []  # the closing mark of each level
     previous = ""
+    after_value = False
     size = 0
     for token in _tokens(payload[:SHOWN]):
         first = token[0]
         space = ""
-        if first in "}]" and (not open_ or open_.pop() != first):
+        is_value = first not in "}],:"
+        if (is_value and after_value) or (first in "}]" and (not open_ or open_.pop() != first)):
             return None
+        after_value = first not in "{[,:"
         if len(open_) <= DEPTH:
             if first in "}]":
                 space = "" if previous in ("{", "[") else _line(len(open_))

@@ -7,6 +7,7 @@ the newest ``SCANNED`` of the rows that the indexed filters leave.
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -140,7 +141,7 @@ def matching(term: str) -> Q:
     for word in term.split():
         payload = Q(payload__icontains=word)
         if not word.isascii():  # JSON may have it as an escape
-            payload |= Q(payload__icontains=ascii(word)[1:-1])
+            payload |= Q(payload__icontains=json.dumps(word)[1:-1])
         found &= (payload & Q(binary=False)) | Q(key__icontains=word) | Q(event_id__icontains=word)
     return found
 

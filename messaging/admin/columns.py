@@ -77,14 +77,16 @@ class Columns:
         """How long it took from the publisher's clock to the row, or how long it has been waiting."""
         state = state_of(message)
         if message.stored_at is None or message.logged_at is None:
-            delay = _("for %s") % span(milliseconds(timezone.now(), message.queued_at or message.time))
-            hint = _("waits in the outbox")
-        else:
-            logged, stored = (
-                span(milliseconds(at, message.time)) for at in (message.logged_at, message.stored_at)
+            waiting = span(milliseconds(timezone.now(), message.queued_at or message.time))
+            return format_html(
+                '{}<br><span class="mb-number mb-quiet">{}</span>', badge(state), _("for %s") % waiting
             )
-            delay = stored
-            hint = _("in the log after %(log)s, stored after %(row)s") % {"log": logged, "row": stored}
+        logged, stored = (
+            span(milliseconds(at, message.time)) for at in (message.logged_at, message.stored_at)
+        )
         return format_html(
-            '{} <span class="mb-number mb-quiet" title="{}">{}</span>', badge(state), hint, delay
+            '{} <span class="mb-number mb-quiet" title="{}">{}</span>',
+            badge(state),
+            _("in the log after %(log)s, stored after %(row)s") % {"log": logged, "row": stored},
+            stored,
         )

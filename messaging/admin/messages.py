@@ -9,7 +9,6 @@ from django.contrib.admin.actions import delete_selected
 from django.db.models import QuerySet, Sum
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
-from django.utils.cache import patch_cache_control
 from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -22,6 +21,7 @@ from messaging.admin.posting import PostingAdmin
 from messaging.admin.reading import download, live_url
 from messaging.models import Message
 from messaging.quantities import size
+from messaging.single import payload_file
 
 MAX_CHOSEN = 500  # rows that one action takes: Django reads at most 1,000 form fields
 
@@ -91,15 +91,13 @@ class MessageAdmin(Columns, PostingAdmin):
 
     def state_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """How far it is, as JSON: asked again and again by a page that shows a pending message."""
-        response = JsonResponse(detail.state(self.seen(request, object_id)))
-        patch_cache_control(response, no_store=True)
-        return response
+        return JsonResponse(detail.state(self.seen(request, object_id)))
 
     def payload_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The whole payload, byte by byte, as a file."""
+        """The whole payload as a file; a text is its characters, not its JSON string."""
         row = self.seen(request, object_id)
-        ending = "bin" if row.binary else "txt" if row.content_type.startswith("text/") else "json"
-        return download(row.payload_bytes, f"message-{row.pk}.{ending}")
+        body, suffix = payload_file(row)
+        return download(body, f"message-{row.pk}.{suffix}")
 
     # -- the list
 
