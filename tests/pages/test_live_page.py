@@ -634,10 +634,13 @@ CONTRAST = """() => {
         const ratio = (high + 0.05) / (low + 0.05);
         if (ratio < 4.5) poor.push(`${what}: ${ratio.toFixed(2)}`);
     };
-    for (const element of document.querySelectorAll("body *")) {
-        const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-        if (own && element.checkVisibility() && !element.disabled)
-            look(element, `${element.className || element.tagName} ${element.textContent.slice(0, 20)}`);
+    for (const selector of ["body *", ".row.selected *"]) {
+        for (const element of document.querySelectorAll(selector)) {
+            const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+            if (own && element.checkVisibility() && !element.disabled)
+                look(element, `${element.className || element.tagName} ${element.textContent.slice(0, 20)}`);
+        }
+        for (const row of document.querySelectorAll(".row")) row.className = "row selected";
     }
     const name = document.querySelector(".row .channel");
     for (const state of ["row", "row selected"]) {

@@ -47,7 +47,7 @@ export class RateChart {
     const low = this.#box.clientHeight < 50;
     return {
       ...this.#size(),
-      padding: [6, 20, low ? 2 : 0, 0],
+      padding: [6, 26, low ? 2 : 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { setScale: false }, points: { show: false } },
       scales: { x: { time: true }, y: { range: (plot, low, high) => [0, Math.max(4, high * 1.1)] } },

@@ -104,7 +104,7 @@ function draw() {
   redraw = false;
   arrived = [];
   if (!store.paused) rows.toNewest();
-  if (selected) rows.select(selected);
+  rows.select(selected);
   showNumbers();
   showWhyEmpty();
   const cost = performance.now() - begin;

@@ -22,12 +22,14 @@ export class Rows {
   #log = $("log");
   #elements = new Map(); // row -> element, in the order of the log
   #older = []; // rows of the store that match but are not in the window, oldest first
-  #end = el("div.rows-end", { role: "presentation" });
+  #endCell = el("div", { role: "gridcell" });
+  #end = el("div.rows-end", { role: "row" }, this.#endCell);
   #options;
   #now;
   #match = null;
   #newest = null; // the block that is being filled
   #selected = null;
+  #tabbable = null;
   #widest = 0;
   #sight;
 
@@ -165,7 +167,7 @@ export class Rows {
   #placeEnd() {
     if (this.#options.newestFirst) this.#list.append(this.#end);
     else this.#list.prepend(this.#end);
-    this.#end.replaceChildren(...(this.#older.length ? [`${messages(this.#older.length)} more`] : this.#elements.size ? this.endText() : []));
+    this.#endCell.replaceChildren(...(this.#older.length ? [`${messages(this.#older.length)} more`] : this.#elements.size ? this.endText() : []));
   }
 
   #element(record, fresh) {
@@ -194,7 +196,7 @@ export class Rows {
   }
 
   #divider(row) {
-    return el("div.divider", { role: "row" }, icon("alert"), ...this.dividerNode(row));
+    return el("div.divider", { role: "row" }, el("div", { role: "gridcell" }, icon("alert"), ...this.dividerNode(row).filter(Boolean)));
   }
 
   /** The channel column is as wide as the longest name, within bounds. */
@@ -228,18 +230,20 @@ export class Rows {
   }
 
   select(record) {
-    const row = record && this.#elements.get(record);
-    if (this.#selected === row && row?.classList.contains("selected")) return;
-    if (this.#selected) {
-      this.#selected.classList.remove("selected");
-      this.#selected.removeAttribute("aria-selected");
-      this.#selected.tabIndex = -1;
+    const row = (record && this.#elements.get(record)) ?? null;
+    if (row !== this.#selected || !row?.classList.contains("selected")) {
+      this.#selected?.classList.remove("selected");
+      this.#selected?.removeAttribute("aria-selected");
+      this.#selected = row;
+      row?.classList.add("selected");
+      row?.setAttribute("aria-selected", "true");
     }
-    this.#selected = row;
-    if (!row) return;
-    row.classList.add("selected");
-    row.setAttribute("aria-selected", "true");
-    row.tabIndex = 0;
+    // One row is in the tab order: the selected one, else the topmost.
+    const tabbable = row ?? this.#list.querySelector(".row");
+    if (tabbable === this.#tabbable) return;
+    if (this.#tabbable) this.#tabbable.tabIndex = -1;
+    if (tabbable) tabbable.tabIndex = 0;
+    this.#tabbable = tabbable;
   }
 
   /** The message `step` rows below (1) or above (-1) the given one on the screen; the topmost when none is given. */
