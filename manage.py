@@ -18,6 +18,8 @@ def main() -> None:
     except ImproperlyConfigured as error:
         sys.stderr.write(f"Cannot start: {error}\n")
         sys.exit(3)
+    except KeyboardInterrupt:  # while the command was still being loaded
+        sys.exit(130)
 
 
 if __name__ == "__main__":

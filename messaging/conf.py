@@ -27,7 +27,7 @@ class Conf:
     MAX_EVENT_BYTES: int = 256 * 1024  # the encoded envelope
     PUBLISH_BUDGET: float = 1.0  # seconds for connecting and sending together
     BREAKER_SECONDS: float = 1.0  # how long a failed Redis is left alone; doubles up to BREAKER_MAX_SECONDS
-    BREAKER_MAX_SECONDS: float = 10.0
+    BREAKER_MAX_SECONDS: float = 5.0
     DATABASE: str = "default"  # alias of the database that holds messaging's tables
 
     # -- the log

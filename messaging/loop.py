@@ -19,7 +19,7 @@ logger = logging.getLogger("messaging.listen")
 _UNEXPECTED = "unexpected"
 
 FIRST_PAUSE = 0.1  # seconds after a first failure; doubles
-LONGEST_PAUSE = 5.0
+LONGEST_PAUSE = 2.0
 
 
 class Outages:
@@ -61,7 +61,7 @@ class Outages:
 
 
 class Loop(threading.Thread):
-    """Calls ``step`` again and again, with pauses after errors that double from 0.1 s to 5 s and carry a jitter.
+    """Calls ``step`` again and again, with pauses after errors that double from 0.1 s to 2 s and carry a jitter.
     ``recover`` runs after each failure, before the next step; an error of the kinds ``fatal`` ends the thread."""
 
     def __init__(

@@ -31,7 +31,7 @@ MOST_ENTRIES = 1000  # of one read
 READ_BYTES = 2 * 1024 * 1024  # of one read, by the size of what was read before
 UNWATCHED_SECONDS = 0.1  # between two reads while nobody has a stream open
 PRELOAD = 1000  # entries taken from the end of the log before the first client comes
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 
 
 class Reader:
