@@ -36,7 +36,8 @@ def snippets(event: Event, *, publish_url: str | None) -> list[Snippet]:
     except ValueError:
         return []
     found = []
-    if (typed := _typed(event)) is not None:
+    typed = _typed(event)
+    if typed is not None and not event.channel.startswith("-"):  # which would be taken for an option
         found.append(Snippet("command", "manage.py", command_line(event, *typed)))
     found.append(Snippet("python", "Python", python(event)))
     if typed is not None and publish_url is not None:
@@ -54,8 +55,6 @@ def command_line(event: Event, kind: str, data: str) -> str:
         words += ["-H", f"{name}:{value}"]
     if kind != "auto":
         words.append(f"--{kind}")
-    if event.channel.startswith("-") or data.startswith("-"):
-        words.append("--")
     return shlex.join([*words, event.channel, data])
 
 
@@ -109,9 +108,13 @@ def _typed(event: Event) -> tuple[str, str] | None:
     text = event.payload.decode()
     if event.content_type.startswith(TEXT):
         value = _value(event)
-        if isinstance(value, str) and value not in ("", "-") and _fits_in_an_argument(value):
+        if isinstance(value, str) and value[:1] not in ("", "-") and _fits_in_an_argument(value):
             return "text" if _is_taken_for_json(value) else "auto", value
-    return ("auto", text) if _is_taken_for_json(text) else None
+    if not _is_taken_for_json(text):
+        return None
+    return "auto", f" {text}" if text.startswith(
+        "-"
+    ) else text  # not every negative number is told from an option
 
 
 def _fits_in_an_argument(text: str) -> bool:

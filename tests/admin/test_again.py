@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.test import Client
-from pytest import MonkeyPatch
 from pytest_django import Settings
 
 from messaging import log
@@ -166,7 +165,7 @@ def test_all_or_none(admin: Client, row: Row, settings: Settings) -> None:
 
 
 def test_all_that_match_can_be_chosen_up_to_a_limit(
-    admin: Client, row: Row, monkeypatch: MonkeyPatch
+    admin: Client, row: Row, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for n in range(4):
         row("orders.paid" if n % 2 else "orders.sent")
@@ -182,7 +181,7 @@ def test_all_that_match_can_be_chosen_up_to_a_limit(
     assert Message.objects.count() == 4
 
 
-def test_too_many_bytes_at_once_are_refused(admin: Client, row: Row, monkeypatch: MonkeyPatch) -> None:
+def test_too_many_bytes_at_once_are_refused(admin: Client, row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(message_pages, "MAX_CHOSEN_BYTES", 100)
     rows = [row(data="x" * 60), row(data="y" * 60)]
     response = admin.post(

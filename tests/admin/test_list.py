@@ -8,7 +8,6 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from pytest import MonkeyPatch
 
 from messaging.admin import changelist
 from messaging.models import Channel, Message
@@ -196,7 +195,7 @@ def test_search_in_payload_key_and_id(admin: Client, row: Row) -> None:
 
 
 def test_a_whole_id_or_a_position_is_found_beyond_filters_and_scan(
-    admin: Client, row: Row, monkeypatch: MonkeyPatch
+    admin: Client, row: Row, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(changelist, "SCANNED", 1)
     wanted = row(age=timedelta(days=30))
@@ -208,7 +207,7 @@ def test_a_whole_id_or_a_position_is_found_beyond_filters_and_scan(
     assert listed(admin, q=f"1.{wanted.log_ms}-{wanted.log_seq}") == []
 
 
-def test_a_scan_stops_and_says_where(admin: Client, row: Row, monkeypatch: MonkeyPatch) -> None:
+def test_a_scan_stops_and_says_where(admin: Client, row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changelist, "SCANNED", 3)
     old = row(data="needle", age=timedelta(days=3))
     for hours in range(5, 0, -1):
@@ -224,7 +223,7 @@ def test_a_scan_stops_and_says_where(admin: Client, row: Row, monkeypatch: Monke
 # -- cost ---------------------------------------------------------------------------------------------------------
 
 
-def test_counts_and_pages_end_at_a_cap(admin: Client, row: Row, monkeypatch: MonkeyPatch) -> None:
+def test_counts_and_pages_end_at_a_cap(admin: Client, row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changelist, "LISTED", 60)
     for _ in range(61):
         row()

@@ -174,7 +174,7 @@ def test_a_long_payload_is_cut_and_says_so(admin: Client, row: Row) -> None:
 def test_json_is_indented_and_a_text_is_its_text(admin: Client, row: Row) -> None:
     html = page(admin, row(data={"id": 1, "tags": ["a"]}))
     laid_out = re.sub(
-        r"</?span[^>]*>", "", re.search(r'<pre class="mb-code mb-pretty".*?>(.*?)</pre>', html, re.S)[1]
+        r"</?span[^>]*>", "", re.search(r'<pre class="mb-code mb-pretty".*?>(.*?)</pre>', html, re.DOTALL)[1]
     )
     assert laid_out == "{\n  &quot;id&quot;: 1,\n  &quot;tags&quot;: [\n    &quot;a&quot;\n  ]\n}"
     html = page(admin, row(data="first line\nsecond line"))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messaging import rendering
-from messaging.rendering import decoded, hexdump, is_cut, laid_out, preview, pretty, raw, readable, visible
+from messaging.rendering import decoded, hexdump, is_cut, laid_out, pretty, preview, raw, readable, visible
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
