@@ -22,6 +22,7 @@ from messaging.patterns import is_pattern, matches, matches_any
 logger = logging.getLogger("messaging.listen")
 
 BATCH = 500  # messages appended in one call, fewer when they are large (see log.CHUNK_BYTES)
+OWN_PAUSE_SECONDS = 0.005  # after nothing but our own: each wake-up takes the interpreter from other threads
 PROBE_SECONDS = 5.0  # between two probes of the subscription
 REST_SECONDS = 10.0  # for the rest of a message that has begun to arrive
 SILENT_SECONDS = 10.0  # without hearing the probe, the subscription is made anew
@@ -68,12 +69,14 @@ class ChannelCapture:
             if self._pubsub is None:
                 self._subscribe()
             self._check_alive()
-            self._listen()
+            if not self._listen():
+                stopping.wait(OWN_PAUSE_SECONDS)
         except (redis.ConnectionError, redis.TimeoutError):
             self.close()
             raise
 
-    def _listen(self) -> None:
+    def _listen(self) -> bool:
+        """Take what there is; was any of it foreign?"""
         message = self._next(0.5)
         until = time.monotonic() + 0.05
         while message is not None:
@@ -82,8 +85,10 @@ class ChannelCapture:
             if full or time.monotonic() > until:
                 break
             message = self._next(0)
-        if self._unwritten:
-            self._append()
+        if not self._unwritten:
+            return False
+        self._append()
+        return True
 
     def close(self) -> None:
         """Give up the subscription."""
@@ -121,22 +126,23 @@ class ChannelCapture:
 
     def _take(self, message: Sequence[Any]) -> None:
         kind = message[0]
+        if kind not in (b"message", b"pmessage"):
+            return
+        channel, data = message[-2:]
+        if self._is_own(data):  # first, since most that is heard may be our own
+            return
         if kind == b"message":
-            channel, data = message[1], message[2]
             if channel == self._probe.encode():
                 self._heard = time.monotonic()
                 return
             if (name := self._stripped(channel)) is None or self._text(name) not in self._names:
                 return
-        elif kind == b"pmessage":
-            channel, data = message[2], message[3]
+        else:
             if (name := self._stripped(channel)) is None or not self._is_first_match(
                 message[1], self._text(name)
             ):
                 return
-        else:
-            return
-        if matches_any(self._deny, self._text(name)) or self._is_own(data):
+        if matches_any(self._deny, self._text(name)):
             return
         body = foreign.envelope(data, channel=name, source=foreign.PUBSUB, limit=conf.MAX_CAPTURE_BYTES)
         self._unwritten.append((keys.partition_of(foreign.channel_name(name)[0]), body))
