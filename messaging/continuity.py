@@ -19,28 +19,40 @@ REASONS = {
 
 
 class Stand(NamedTuple):
-    """Where a reader stands: in which life of the log, of which server ("" = not seen yet), behind which entry."""
+    """Where a reader stands: in which life of the log, of which server ("" = not seen yet), behind which entry, and
+    how many entries that log had got by then (``None``: not known)."""
 
     epoch: str
     run_id: str
     position: Position
+    added: int | None = None
 
 
 class Verdict(NamedTuple):
-    """Why entries may be missing, a key of ``REASONS`` ("" = none is), and the position to go on from."""
+    """Why entries may be missing, a key of ``REASONS`` ("" = none is), and where to go on from."""
 
     reason: str
-    position: Position
+    stand: Stand
 
 
 def judge(stood: Stand, now: Bounds, *, run_id: str, found: bool) -> Verdict:
     """``found``: does the log still hold the entry at the position?"""
-    at = stood.position
+    at, gone = stood.position, now.added - now.entries
+    start = Stand(now.epoch, run_id, START, gone)
     if stood.epoch and now.epoch != stood.epoch:
-        return Verdict("reborn", START)
-    if at != START and not found and at != now.last:
+        return Verdict("reborn", start)
+    if at == START:
+        return Verdict(_restarted(stood, run_id), start)
+    end = Stand(now.epoch, run_id, now.last, now.added)
+    if at == now.last:
+        return Verdict(_restarted(stood, run_id), end)
+    if not found:
         if at > now.last or (now.first is not None and now.first < at):
-            return Verdict("rolled back", START)
-        return Verdict("trimmed", START if now.entries else now.last)
-    restarted = bool(stood.run_id and run_id and run_id != stood.run_id)
-    return Verdict("restarted" if restarted else "", at)
+            return Verdict("rolled back", start)
+        if stood.added is None or gone > stood.added:
+            return Verdict("trimmed", start if now.entries else end)
+    return Verdict(_restarted(stood, run_id), stood._replace(epoch=now.epoch, run_id=run_id))
+
+
+def _restarted(stood: Stand, run_id: str) -> str:
+    return "restarted" if stood.run_id and run_id and run_id != stood.run_id else ""

@@ -78,6 +78,7 @@ class Bounds(NamedTuple):
     entries: int
     first: Position | None  # of the oldest entry still there
     last: Position  # last generated: START before the first event
+    added: int = 0  # entries in all its life
 
 
 # -- writing ------------------------------------------------------------------------------------------------------
@@ -203,6 +204,7 @@ def bounds(client: redis.Redis, partition: int) -> Bounds:
         info["length"],
         None if first is None else Position.parse(first[0]),
         Position.parse(info["last-generated-id"]),
+        info["entries-added"],
     )
 
 

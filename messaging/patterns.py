@@ -96,6 +96,8 @@ def raw(text: str) -> bytes:
 
 def matches(pattern: str, channel: str) -> bool:
     """Would Redis deliver a message on ``channel`` to a subscriber of ``pattern``?"""
+    if not channel:  # not even a star matches nothing at all
+        return not pattern
     return compiled(pattern).fullmatch(raw(channel)) is not None
 
 

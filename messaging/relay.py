@@ -31,7 +31,8 @@ class _Reading(NamedTuple):
     """What one look at the log saw."""
 
     entries: list[Entry]
-    stand: Stand
+    epoch: str
+    run_id: str
     found: bool  # the entry at our position
 
 
@@ -45,15 +46,23 @@ class Relay:
     def __init__(self, client: redis.Redis, partition: int, *, run_id: str = "") -> None:
         self._client = client
         self.partition = partition
-        self.run_id = run_id  # of the server that was read last, "" if not known
         self.stored = 0  # entries, since this relay was made
         self.caught_up = False  # did the last read reach the end?
-        self.epoch = ""
-        self.position = log.START
+        self._stand = Stand("", run_id, log.START)
         self._fence = 0
         self._count = 100  # entries of the next read: grows and shrinks with the size of events
         self._known_channels: set[str] = set()
         self._until_trim = 0
+
+    @property
+    def position(self) -> Position:
+        """Everything up to here is stored."""
+        return self._stand.position
+
+    @property
+    def run_id(self) -> str:
+        """Of the server that was read last, "" if not known."""
+        return self._stand.run_id
 
     def take_over(self) -> None:
         """Raise the fence: from here on, a relay that believes to be in charge is refused by the database."""
@@ -77,8 +86,7 @@ class Relay:
 
     def _take(self, cursor: Cursor) -> None:
         self._fence = cursor.fence
-        self.epoch = cursor.epoch
-        self.position = Position(cursor.log_ms, cursor.log_seq)
+        self._stand = Stand(cursor.epoch, self.run_id, Position(cursor.log_ms, cursor.log_seq))
 
     def step(self, *, block_ms: int) -> int:
         """Read one batch and store it; how many entries. Waits up to ``block_ms`` for the first.
@@ -86,16 +94,19 @@ class Relay:
         Raises :class:`LostFence`, what redis-py raises, or ``OperationalError``/``InterfaceError`` when the database
         is away: call :meth:`reload` then and go on, no entry is lost. Any other refusal ends in the quarantine.
         """
-        read = self._read(block_ms)
-        if not read.found or read.stand != (self.epoch, self.run_id, self.position):
+        read, position = self._read(block_ms), self.position
+        if not read.found or (read.epoch, read.run_id) != self._stand[:2]:
             self._look_again(read)
-            if read.stand != (self.epoch, self.run_id, self.position):
+            if (read.epoch, position) != (self._stand.epoch, self.position):
+                self.caught_up = False
                 return 0
         entries = read.entries
         self.caught_up = len(entries) < self._count
         if entries:
             self._store(entries)
             self.stored += len(entries)
+            if self._stand.added is not None:
+                self._stand = self._stand._replace(added=self._stand.added + len(entries))
             self._adapt(entries)
         self._trim(len(entries))
         return len(entries)
@@ -116,34 +127,34 @@ class Relay:
                 raise reply
         return _Reading(
             log.entries_of(self.partition, log.stream_of(streams)),
-            Stand((epoch or b"").decode(), _run_id(info), self.position),
+            (epoch or b"").decode(),
+            _run_id(info),
             bool(found) or self.position == log.START,
         )
 
     def _look_again(self, read: _Reading) -> None:
         """Something is not as it was. Go on from where that leads, and record what may have been lost."""
-        stood = Stand(self.epoch, self.run_id, self.position)
-        now = log.bounds(self._client, self.partition)
-        verdict = judge(stood, now, run_id=read.stand.run_id, found=read.found)
-        if verdict.reason or (now.epoch, verdict.position) != (self.epoch, self.position):
+        stood, now = self._stand, log.bounds(self._client, self.partition)
+        reason, stand = judge(stood, now, run_id=read.run_id, found=read.found)
+        if reason or (stand.epoch, stand.position) != (stood.epoch, stood.position):
             with transaction.atomic(using=conf.DATABASE):
-                self._move(verdict.position, now.epoch)
-                if verdict.reason:
+                self._move(stand.position, stand.epoch)
+                if reason:
                     Gap.objects.using(conf.DATABASE).create(
                         partition=self.partition,
-                        reason=verdict.reason,
+                        reason=reason,
                         from_epoch=stood.epoch,
                         from_position=str(stood.position),
                         to_epoch=now.epoch,
                         to_position=str(now.first or now.last),
                         noticed_at=datetime.now(UTC),
                     )
-        if verdict.reason:
+        if reason:
             logger.warning(
                 "partition %d: %s; what is missing behind %s and not in the outbox is recorded as a gap",
-                self.partition, REASONS[verdict.reason], stood.position,
+                self.partition, REASONS[reason], stood.position,
             )  # fmt: skip
-        self.epoch, self.run_id, self.position = now.epoch, read.stand.run_id, verdict.position
+        self._stand = stand
 
     def _store(self, entries: Sequence[Entry]) -> None:
         """Store a batch; what the database refuses is found by halving and put into quarantine."""
@@ -191,10 +202,12 @@ class Relay:
         now = datetime.now(UTC)
         using = conf.DATABASE
         with transaction.atomic(using=using):
-            self._move(position, self.epoch)
+            self._move(position, self._stand.epoch)
             with connections[using].cursor() as cursor:
                 if good:
-                    storage.store(cursor, good, epoch=self.epoch, partition=self.partition, stored_at=now)
+                    storage.store(
+                        cursor, good, epoch=self._stand.epoch, partition=self.partition, stored_at=now
+                    )
                 if channels:
                     storage.note_channels(cursor, sorted(channels), now)
             if bad:
@@ -204,14 +217,14 @@ class Relay:
                     unique_fields=["epoch", "partition", "log_ms", "log_seq"],
                     update_fields=["reason"],
                 )
-        self.position = position
+        self._stand = self._stand._replace(position=position)
         for entry, reason in bad:
             logger.warning("entry %s is in quarantine: %s", entry.location, reason)
 
     def _quarantined(self, entry: Entry, reason: str, now: datetime) -> Quarantine:
         return Quarantine(
             partition=self.partition,
-            epoch=self.epoch,
+            epoch=self._stand.epoch,
             log_ms=entry.position.ms,
             log_seq=entry.position.seq,
             reason=reason.replace("\x00", "\\x00"),
@@ -226,7 +239,7 @@ class Relay:
             .filter(
                 reader=READER,
                 partition=self.partition,
-                epoch=self.epoch,
+                epoch=self._stand.epoch,
                 fence=self._fence,
                 log_ms=self.position.ms,
                 log_seq=self.position.seq,

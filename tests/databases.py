@@ -1,4 +1,4 @@
-"""A migrated template -> a fresh database for one test, as one more alias of Django's and the one of `messaging`.
+"""A migrated file or server -> an empty database for one test, as one more alias of Django's.
 
 Tests of the relay need real transactions, threads and both databases; a TestCase's wrapper around them would hide what
 they are about. Nothing here touches the alias `default`, so a query that forgets `using=` fails.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from django.apps import apps
 from django.core.management import call_command
 from django.db import connections
 
@@ -71,20 +72,8 @@ def sqlite_template(directory: Path) -> Path:
     return path
 
 
-def postgresql_template(server: PostgresServer) -> str:
-    """A migrated database that tests copy."""
-    name = "messages_template"
-    server.create_database(name)
-    migrate(postgresql_config(server, name))
-    return name
-
-
-def copied_postgresql(server: PostgresServer, template: str) -> dict[str, Any]:
-    """A copy on the same server."""
-    name = f"messages{next(_numbers)}"
-    with (
-        alias("postgres", postgresql_config(server, "postgres")) as admin,
-        connections[admin].cursor() as cursor,
-    ):
-        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    return postgresql_config(server, name)
+def empty(name: str) -> None:
+    """Empties the tables of `messaging`."""
+    tables = ", ".join(model._meta.db_table for model in apps.get_app_config("messaging").get_models())
+    with connections[name].cursor() as cursor:
+        cursor.execute(f"TRUNCATE {tables} RESTART IDENTITY")

@@ -1,8 +1,9 @@
 """Fixtures of the tests that need a real server, and what must be true after each of them.
 
+any_broker  as `broker`; the test runs on the bundled Valkey and on the system's Redis
 database    "messages", a fresh database of its own; the test runs on SQLite and on PostgreSQL
 sqlite, postgresql      the same on one of them
-listener    starts listeners as threads of this process
+start_listener          listeners as threads of this process
 """
 
 import threading
@@ -17,6 +18,7 @@ from pytest_django import DjangoDbBlocker, Settings
 from messaging import keys, log
 from messaging.listener import Listener
 from tests import databases
+from tests.conftest import reset_clients
 from tests.postgres import PostgresServer
 from tests.servers import TestServer
 from tests.waiting import eventually
@@ -26,8 +28,9 @@ from tests.waiting import eventually
 def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     """No thread of ours is left over, nor a key without an expiry that `messaging.keys` does not name."""
     server: TestServer | None = None
-    if "broker" in request.fixturenames:
-        server = request.getfixturevalue("broker")
+    for name in ("broker", "any_broker"):
+        if name in request.fixturenames:
+            server = request.getfixturevalue(name)
     yield
     eventually(lambda: not our_threads(), message=f"no thread left over, but there is {our_threads()}")
     if server is not None:
@@ -49,6 +52,17 @@ def left_keys(server: TestServer) -> list[str]:
     return [key for key in found if key not in known and client.ttl(key) == -1]
 
 
+@pytest.fixture(params=["valkey_server", "redis7_server"])
+def any_broker(request: pytest.FixtureRequest, settings: Settings) -> Iterator[TestServer]:
+    server: TestServer = request.getfixturevalue(request.param)
+    server.revive()
+    settings.MESSAGING = settings.MESSAGING | {"URL": server.url}
+    reset_clients()
+    yield server
+    reset_clients()
+    server.close_clients()
+
+
 # -- databases
 
 
@@ -59,9 +73,11 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory, django_db_blocker
 
 
 @pytest.fixture(scope="session")
-def _postgresql_template(postgres: PostgresServer, django_db_blocker: DjangoDbBlocker) -> str:
+def _postgresql_config(postgres: PostgresServer, django_db_blocker: DjangoDbBlocker) -> dict[str, Any]:
+    config = databases.postgresql_config(postgres, "tests")
     with django_db_blocker.unblock():
-        return databases.postgresql_template(postgres)
+        databases.migrate(config)
+    return config
 
 
 @pytest.fixture
@@ -78,16 +94,11 @@ def sqlite(
 
 @pytest.fixture
 def postgresql(
-    _postgresql_template: str,
-    postgres: PostgresServer,
-    settings: Settings,
-    django_db_blocker: DjangoDbBlocker,
+    _postgresql_config: dict[str, Any], settings: Settings, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[str]:
     settings.MESSAGING = settings.MESSAGING | {"DATABASE": databases.ALIAS}
-    with (
-        django_db_blocker.unblock(),
-        databases.alias(databases.ALIAS, databases.copied_postgresql(postgres, _postgresql_template)) as name,
-    ):
+    with django_db_blocker.unblock(), databases.alias(databases.ALIAS, dict(_postgresql_config)) as name:
+        databases.empty(name)
         yield name
 
 

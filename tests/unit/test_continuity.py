@@ -2,67 +2,98 @@
 
 import pytest
 
-from messaging.continuity import REASONS, Stand, Verdict, judge
+from messaging.continuity import REASONS, Stand, judge
 from messaging.log import START, Bounds, Position
 
 AT = Position(100, 5)
-STOOD = Stand("e1", "r1", AT)
+STOOD = Stand("e1", "r1", AT, 50)
+NOTHING = Bounds("", 0, None, START)
 
 
-def log_of(first: Position | None, last: Position, epoch: str = "e1") -> Bounds:
-    return Bounds(epoch, 0 if first is None else 10, first, last)
+def holds(
+    first: Position | None, last: Position, *, entries: int = 10, added: int = 60, epoch: str = "e1"
+) -> Bounds:
+    return Bounds(epoch, 0 if first is None else entries, first, last, added)
 
 
 @pytest.mark.parametrize(
     ("now", "found"),
     [
-        (log_of(Position(1, 0), AT), True),
-        (log_of(AT, Position(200, 0)), True),
-        (log_of(None, AT), False),  # all of it was stored and then cut off
-        (log_of(Position(1, 0), AT), False),  # somebody deleted our entry, there is nothing behind it
+        (holds(Position(1, 0), AT), True),
+        (holds(AT, Position(200, 0)), True),
+        (holds(None, AT), False),  # all of it was stored and then cut off
+        (holds(Position(1, 0), AT), False),  # somebody deleted our entry, there is nothing behind it
+        (
+            holds(Position(150, 0), Position(200, 0), entries=10, added=60),
+            False,
+        ),  # just what we had read was cut off
     ],
 )
-def test_nothing_is_lost_while_our_entry_is_there_or_nothing_came_after_it(now: Bounds, found: bool) -> None:
-    assert judge(STOOD, now, run_id="r1", found=found) == Verdict("", AT)
+def test_nothing_is_lost_while_our_entry_is_there_or_all_that_went_was_read(now: Bounds, found: bool) -> None:
+    reason, stand = judge(STOOD, now, run_id="r1", found=found)
+    assert (reason, stand.epoch, stand.position) == ("", "e1", AT)
 
 
-@pytest.mark.parametrize("now", [log_of(Position(1, 0), Position(300, 0), "e2"), Bounds("", 0, None, START)])
-def test_another_epoch_is_another_log(now: Bounds) -> None:
-    assert judge(STOOD, now, run_id="r1", found=False) == Verdict("reborn", START)
-    assert judge(STOOD, now, run_id="r1", found=True) == Verdict("reborn", START)
+@pytest.mark.parametrize("now", [holds(Position(1, 0), Position(300, 0), epoch="e2"), NOTHING])
+@pytest.mark.parametrize("found", [True, False])
+def test_another_epoch_is_another_log(now: Bounds, found: bool) -> None:
+    reason, stand = judge(STOOD, now, run_id="r1", found=found)
+    assert (reason, stand.epoch, stand.position) == ("reborn", now.epoch, START)
 
 
 def test_the_first_epoch_that_is_seen_is_no_loss() -> None:
-    stood = Stand("", "", START)
-    assert judge(stood, log_of(Position(1, 0), Position(2, 0)), run_id="r1", found=True) == Verdict("", START)
+    now = holds(Position(1, 0), Position(2, 0))
+    reason, stand = judge(Stand("", "", START), now, run_id="r1", found=True)
+    assert (reason, stand.epoch, stand.run_id, stand.position) == ("", "e1", "r1", START)
 
 
 @pytest.mark.parametrize(
     "now",
     [
-        log_of(Position(1, 0), Position(100, 4)),  # its end is before our place
-        log_of(
+        holds(Position(1, 0), Position(100, 4)),  # its end is before our place
+        holds(
             Position(1, 0), Position(200, 0)
-        ),  # new entries, but ours is gone from between older and newer
-        log_of(None, Position(50, 0)),
+        ),  # new entries, but ours is gone from between older and newer ones
+        holds(None, Position(50, 0)),
     ],
 )
 def test_a_log_that_lost_its_end_is_read_again(now: Bounds) -> None:
-    assert judge(STOOD, now, run_id="r1", found=False) == Verdict("rolled back", START)
+    reason, stand = judge(STOOD, now, run_id="r1", found=False)
+    assert (reason, stand.position) == ("rolled back", START)
 
 
-def test_entries_cut_off_unread_are_a_loss() -> None:
-    rest = log_of(Position(150, 0), Position(200, 0))
-    assert judge(STOOD, rest, run_id="r1", found=False) == Verdict("trimmed", START)
-    everything = log_of(None, Position(200, 0))
-    assert judge(STOOD, everything, run_id="r1", found=False) == Verdict("trimmed", Position(200, 0))
+@pytest.mark.parametrize("stood", [STOOD, STOOD._replace(added=None)])
+def test_entries_cut_off_unread_are_a_loss(stood: Stand) -> None:
+    rest = holds(Position(150, 0), Position(200, 0), entries=10, added=61)
+    assert judge(stood, rest, run_id="r1", found=False) == ("trimmed", Stand("e1", "r1", START, 51))
+    everything = holds(None, Position(200, 0), added=61)
+    assert judge(stood, everything, run_id="r1", found=False) == (
+        "trimmed",
+        Stand("e1", "r1", Position(200, 0), 61),
+    )
+
+
+def test_a_loss_is_told_once() -> None:
+    for now in (holds(Position(150, 0), Position(200, 0)), holds(None, Position(200, 0))):
+        first, stand = judge(STOOD._replace(added=None), now, run_id="r1", found=False)
+        assert first == "trimmed"
+        assert judge(stand, now, run_id="r1", found=False).reason == ""
+        later = now._replace(
+            entries=now.entries + 1,
+            added=now.added + 1,
+            last=Position(300, 0),
+            first=now.first or Position(300, 0),
+        )
+        assert judge(stand, later, run_id="r1", found=stand.position == START).reason == ""
 
 
 def test_a_server_that_was_restarted_may_have_lost_what_came_last() -> None:
-    now = log_of(Position(1, 0), AT)
-    assert judge(STOOD, now, run_id="r2", found=True) == Verdict("restarted", AT)
-    assert judge(STOOD, now, run_id="", found=True) == Verdict("", AT)  # an ACL forbids INFO
-    assert judge(STOOD._replace(run_id=""), now, run_id="r2", found=True) == Verdict("", AT)
+    for now in (holds(Position(1, 0), AT), holds(Position(1, 0), Position(200, 0))):
+        reason, stand = judge(STOOD, now, run_id="r2", found=True)
+        assert (reason, stand.run_id, stand.position) == ("restarted", "r2", AT)
+        assert judge(stand, now, run_id="r2", found=True).reason == ""
+        assert judge(STOOD, now, run_id="", found=True).reason == ""  # an ACL forbids INFO
+        assert judge(STOOD._replace(run_id=""), now, run_id="r2", found=True).reason == ""
 
 
 def test_every_reason_has_words() -> None:

@@ -13,7 +13,7 @@ from messaging.patterns import is_pattern, matches, matches_any
         ("orders.*", "orders.created", True),
         ("orders.*", "orders.", True),
         ("orders.*", "Orders.created", False),
-        ("*", "", True),
+        ("*", "", False),
         ("", "", True),
         ("", "a", False),
         ("h?llo", "hallo", True),
