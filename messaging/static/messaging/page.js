@@ -9,6 +9,7 @@ import { showEmpty } from "./empty.js";
 import { compileSearch, readAddress, toggleMute, writeAddress } from "./filters.js";
 import { watchScrolling } from "./follow.js";
 import { bindKeys } from "./keys.js";
+import { Painter } from "./painter.js";
 import { recall, remember } from "./prefs.js";
 import { PublishBox } from "./publish.js";
 import { Rates } from "./rates.js";
@@ -42,11 +43,16 @@ const stream = new LogStream(site.stream, {
     showWhyEmpty();
   },
   messages: (batch) => take(batch.map(({ id, data }) => toRecord(id, data))),
-  gap: (gap) => show(store.divide({ gap })),
+  gap: (gap) => painter.add(store.divide({ gap })),
 });
 const now = () => stream.now();
 const act = { readFrom, backToLive: () => start() };
 const rows = new Rows({ options, now, dividerNode: (row) => dividerNode(row, { act, storedUrl: site.stored }), end: endOfRows });
+const painter = new Painter(rows, store, () => {
+  rows.select(selected);
+  showNumbers();
+  showWhyEmpty();
+});
 const chart = new RateChart(options);
 const channels = new Channels(site.channels, { choose: (names) => choose({ channels: names }), mute: (name) => search(toggleMute(address.search, name)) });
 const publishBox = new PublishBox({ sent: () => channels.ask() });
@@ -69,51 +75,11 @@ function take(records) {
   if (retention?.oldest === null && fresh.length) retention.oldest = fresh[0].ms;
   for (const record of fresh) rates.add(record.channel, record.ms);
   if (store.paused) waitingMatch += match ? fresh.filter(match).length : 0;
-  show(store.add(fresh));
+  painter.add(store.add(fresh));
   if (readingFrom && store.full) {
     stream.close();
-    show(store.divide({ full: true, count: store.messages, position: fresh.at(-1)?.position ?? stream.lastId }));
+    painter.add(store.divide({ full: true, count: store.messages, position: fresh.at(-1)?.position ?? stream.lastId }));
   }
-}
-
-let arrived = []; // rows for the next frame
-let redraw = false;
-let scheduled = false;
-let earliest = 0; // busy frames are followed by a rest: the page stays usable at any rate
-
-function show(more) {
-  if (arrived.length + more.length > store.cap) redraw = true;
-  else arrived.push(...more);
-  schedule();
-}
-
-function schedule() {
-  if (scheduled) return;
-  scheduled = true;
-  const wait = earliest - performance.now();
-  if (wait > 0) setTimeout(() => requestAnimationFrame(draw), wait);
-  else requestAnimationFrame(draw);
-}
-
-function draw() {
-  scheduled = false;
-  const begin = performance.now();
-  if (redraw) rows.reset(store.rows);
-  else if (arrived.length) rows.append(arrived, { following: !store.paused, fresh: stream.state.name === "live" });
-  rows.limit(store.rows.length);
-  redraw = false;
-  arrived = [];
-  if (!store.paused) rows.toNewest();
-  rows.select(selected);
-  showNumbers();
-  showWhyEmpty();
-  const cost = performance.now() - begin;
-  earliest = performance.now() + Math.min(400, cost < 4 ? 0 : cost * 3);
-}
-
-function redrawAll() {
-  redraw = true;
-  schedule();
 }
 
 // -- numbers beside the rows -------------------------------------------------------------------------------------
@@ -137,7 +103,7 @@ function tick() {
 function endOfRows() {
   if (store.dropped) return ["Older messages have left this page."];
   if (address.last < 1000) return [el("button.link-button", { type: "button", onclick: () => choose({ last: 1000 }) }, "Load the last 1,000 messages")];
-  return [site.stored ? el("a", { href: site.stored }, "Older ones: stored messages") : ""];
+  return site.stored ? [el("a", { href: site.stored }, "Older ones: stored messages")] : [];
 }
 
 function showWhyEmpty() {
@@ -153,8 +119,7 @@ function start(from = { last: address.last }) {
   rates.reset();
   resume();
   readingFrom = Boolean(from.position);
-  arrived = [];
-  redrawAll();
+  painter.all();
   stream.open({ channels: address.channels, ...from });
 }
 
@@ -181,7 +146,7 @@ function applySearch() {
   match = compileSearch(address.search);
   rows.match = match;
   channels.show(address.channels, address.search);
-  redrawAll();
+  painter.all();
 }
 
 function pause(why) {
@@ -195,18 +160,15 @@ function pause(why) {
 function resume() {
   if (!store.paused) return;
   pausedBy = null;
-  const rows = store.resume();
-  for (const row of rows) if (row.hole) row.cap = store.cap;
-  show(rows);
-  redrawAll();
+  store.resume();
+  painter.all();
 }
 
 function clearView() {
   store.clear();
   cleared = true;
-  arrived = [];
   openPanel(null);
-  redrawAll();
+  painter.all();
 }
 
 function openPanel(what, record = null) {
@@ -234,7 +196,7 @@ function setOption(name, value) {
   remember("view", options);
   showOptions();
   detail.redraw();
-  redrawAll();
+  painter.all();
 }
 
 function showOptions() {

@@ -62,8 +62,9 @@ export class Rows {
     return !row.key || !this.#match || this.#match(row);
   }
 
-  /** Draws everything anew: after a change of search, order, wrap or zone. */
-  reset(rows) {
+  /** Draws everything anew. With `keepPlace` the topmost message in sight stays there, if it is still shown. */
+  reset(rows, { keepPlace = false } = {}) {
+    const anchor = keepPlace && !this.atNewest ? this.#topmost() : null;
     const matching = rows.filter((row) => this.#matches(row));
     this.#older = matching.slice(0, Math.max(0, matching.length - FIRST));
     this.#empty();
@@ -71,10 +72,27 @@ export class Rows {
     this.#insert(matching.slice(this.#older.length), false);
     this.#placeEnd();
     this.toNewest();
+    if (anchor) this.#bringBack(anchor);
+  }
+
+  /** The first message in sight, and how far below the list's upper edge it stands. */
+  #topmost() {
+    const edge = this.#list.getBoundingClientRect().top;
+    const below = (element) => element.getBoundingClientRect().bottom > edge;
+    const block = [...this.#list.children].find((child) => child !== this.#end && below(child));
+    const element = [...(block?.children ?? [])].find((row) => row.record && below(row));
+    return element ? { record: element.record, offset: element.getBoundingClientRect().top - edge } : null;
+  }
+
+  #bringBack({ record, offset }) {
+    while (!this.#elements.has(record) && this.#older.includes(record)) this.#extend();
+    const element = this.#elements.get(record);
+    if (!element) return;
+    this.#list.scrollTop += element.getBoundingClientRect().top - this.#list.getBoundingClientRect().top - offset;
   }
 
   /** Adds rows at the newest end. While `following`, the old end is cut to CAP. */
-  append(rows, { following, fresh }) {
+  append(rows, { following }) {
     let matching = rows.filter((row) => this.#matches(row));
     if (!matching.length) return 0;
     if (matching.length > CAP) {
@@ -82,7 +100,7 @@ export class Rows {
       matching = matching.slice(-CAP);
       this.#empty();
     }
-    this.#insert(matching, fresh && matching.length < 6);
+    this.#insert(matching, following && matching.length < 6);
     if (following) this.#cut();
     this.#placeEnd();
     return matching.length;

@@ -49,7 +49,7 @@ class Bounded {
 
 /**
  * `add` and `divide` return the rows that are to be shown now; while paused they are kept back and `resume` returns
- * them. More than `cap` messages kept back: the oldest of them go, and a divider {hole, missed, from} says so.
+ * them. More than `cap` messages kept back: the oldest of them go, and a divider {hole, missed, cap, from} says so.
  */
 export class Store {
   #keys = new Set();
@@ -149,7 +149,7 @@ export class Store {
 
   #dropWaiting(rows) {
     const missed = this.#forget(rows);
-    this.#hole ??= { hole: true, missed: 0, from: this.#lastShownPosition() };
+    this.#hole ??= { hole: true, missed: 0, cap: this.cap, from: this.#lastShownPosition() };
     this.#hole.missed += missed;
   }
 

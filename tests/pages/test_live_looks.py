@@ -1,0 +1,150 @@
+"""The look of the live page: themes, contrast, phone, empty, without JavaScript; pictures to look at."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.conftest import OpenPage
+from tests.pages.live import LATE, Send, Shot, open_live, rows
+from tests.sites import ADMIN, PASSWORD, Site
+
+pytestmark = pytest.mark.browser
+
+
+def test_an_empty_log_teaches(fresh_site: Site, open_page: OpenPage, screenshot: Shot) -> None:
+    page = open_page(fresh_site, color_scheme="dark")
+    open_live(page)
+    expect(page.locator("#empty")).to_contain_text("Nothing has been published yet")
+    assert page.locator("#empty .try").count() == 3
+    screenshot(page, "live-empty")
+    with fresh_site.client() as client:
+        client.post("/messages/publish/", data={"channel": "first", "data": "hello"}).raise_for_status()
+    rows(page, 1)
+    expect(page.locator("#empty")).to_be_hidden()
+    expect(page.locator("#foot-kept")).to_contain_text("oldest")
+
+
+def test_signing_in_leads_to_the_page_and_out_again(
+    site: Site, open_page: OpenPage, screenshot: Shot
+) -> None:
+    page = open_page(site, login=False)
+    page.goto("/messages/?q=kept")
+    screenshot(page, "login")
+    page.get_by_label("User name").fill(ADMIN)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(re.compile(r"/messages/\?q=kept$"))
+    expect(page.locator("#state")).to_have_attribute("data-state", "live")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page).to_have_url(re.compile("/accounts/login/"))
+
+
+def test_the_theme_is_the_admins(page: Page) -> None:
+    open_live(page)
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(background)
+    page.keyboard.press("t")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert page.evaluate("localStorage.theme") == "dark"
+    assert page.evaluate(background) != light
+    page.goto("/admin/")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_every_colour_can_be_read(site: Site, open_page: OpenPage, send: Send) -> None:
+    send("contrast", {"key": ["text", 1, None]})
+    send("contrast", "late", time=LATE)
+    for scheme in ("light", "dark"):
+        page = open_page(site, color_scheme=scheme)
+        open_live(page, "?channel=contrast")
+        rows(page, 2)
+        poor = page.evaluate(CONTRAST)
+        assert not poor, f"{scheme}: {poor}"
+
+
+# The contrast ratio of WCAG 2.2 between each text's colour and what lies behind it, where it is below 4.5.
+CONTRAST = """() => {
+    const canvas = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+    const paint = (under, colour) => {
+        for (canvas.fillStyle of [under, colour]) canvas.fillRect(0, 0, 1, 1);
+        return `rgb(${canvas.getImageData(0, 0, 1, 1).data.slice(0, 3).join(" ")})`;
+    };
+    const linear = (c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    const light = (colour) => {
+        const [r, g, b] = colour.match(/[\\d.]+/g).map((n) => linear(n / 255));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const behind = (element) => element
+        ? paint(behind(element.parentElement), getComputedStyle(element).backgroundColor) : "white";
+    const poor = [];
+    const look = (element, what) => {
+        const back = behind(element);
+        const [high, low] = [light(back), light(paint(back, getComputedStyle(element).color))].sort((a, b) => b - a);
+        const ratio = (high + 0.05) / (low + 0.05);
+        if (ratio < 4.5) poor.push(`${what}: ${ratio.toFixed(2)}`);
+    };
+    for (const selector of ["body *", ".row.selected *"]) {
+        for (const element of document.querySelectorAll(selector)) {
+            const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+            if (own && element.checkVisibility() && !element.disabled)
+                look(element, `${element.className || element.tagName} ${element.textContent.slice(0, 20)}`);
+        }
+        for (const row of document.querySelectorAll(".row")) row.className = "row selected";
+    }
+    const name = document.querySelector(".row .channel");
+    for (const state of ["row", "row selected"]) {
+        name.parentElement.className = state;
+        for (let n = 0; n < 12; n++) { name.className = `channel hue-${n}`; look(name, `${state}, hue ${n}`); }
+    }
+    return poor;
+}"""
+
+
+def test_help_names_the_keys(page: Page, screenshot: Shot) -> None:
+    open_live(page)
+    page.get_by_role("button", name="Help").click()
+    expect(page.locator("#help")).to_contain_text("pause, resume")
+    screenshot(page, "live-help")
+    page.keyboard.press("Escape")
+    expect(page.locator("#help")).to_be_hidden()
+
+
+def test_on_a_phone(site: Site, open_page: OpenPage, send: Send, screenshot: Shot) -> None:
+    send("phone.orders", *({"id": n, "customer": "Ada Lovelace", "total": 12.5} for n in range(30)))
+    for scheme in ("light", "dark"):
+        page = open_page(
+            site, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, color_scheme=scheme
+        )
+        open_live(page, "?channel=phone.*")
+        rows(page, 30)
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        screenshot(page, f"phone-{scheme}")
+        page.locator(".row").first.tap()
+        expect(page.locator("#detail")).to_be_visible()
+        screenshot(page, f"phone-detail-{scheme}")
+        page.get_by_role("button", name=re.compile("^Close")).tap()
+        page.locator("#side-open").tap()
+        expect(page.locator("#side")).to_be_in_viewport()
+        screenshot(page, f"phone-channels-{scheme}")
+
+
+def test_without_javascript_it_says_so(site: Site, open_page: OpenPage) -> None:
+    page = open_page(site, java_script_enabled=False)
+    page.goto("/messages/")
+    expect(page.locator("noscript p")).to_be_visible()
+
+
+def test_a_busy_page_in_both_themes(site: Site, open_page: OpenPage, send: Send, screenshot: Shot) -> None:
+    for n in range(60):
+        send(
+            ("orders.created", "orders.paid", "users.login", "updates")[n % 4],
+            {"id": n, "total": n * 1.5, "ok": True},
+        )
+    send("orders.paid", {"id": 60}, time=LATE)
+    for scheme in ("light", "dark"):
+        page = open_page(site, color_scheme=scheme, viewport={"width": 1440, "height": 900})
+        open_live(page)
+        expect(page.locator("#rate-chart canvas")).to_be_visible()
+        expect(page.locator("#channels .pick", has_text="updates")).to_be_visible()
+        screenshot(page, f"live-{scheme}")
