@@ -17,6 +17,7 @@ import msgspec
 from messaging.errors import shown
 
 RETRY_MS = 2000
+BEAT = b": beat\n"  # no empty line behind it: some clients would take that for an event without data
 
 _ID = re.compile(r"([0-9a-f]{16}|)\.([0-9]{1,20})-([0-9]{1,20})", re.ASCII)
 _LARGEST = 2**64 - 1
@@ -99,19 +100,9 @@ def named(name: str, facts: Any, *, id: str = "", retry: int | None = None) -> b
     return b"%bevent: %b\ndata: %b\n\n" % (head.encode(), name.encode(), msgspec.json.encode(facts))
 
 
-def retry(ms: int) -> bytes:
-    """What a client shall wait before it connects again."""
-    return b"retry: %d\n\n" % ms
-
-
-def beat(id: str = "") -> bytes:
-    """A heartbeat. An id moves the client's ``Last-Event-ID`` on: what was of no interest is not read again."""
-    return b": beat\nid: %b\n\n" % id.encode() if id else b": beat\n\n"
-
-
 def comment(text: str) -> bytes:
     """A line that no client shows."""
-    return b": %b\n\n" % text.replace("\n", " ").encode()
+    return b": %b\n" % text.replace("\n", " ").encode()
 
 
 def message(

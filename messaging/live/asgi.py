@@ -19,7 +19,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.asgi import ASGIRequest
 from django.urls import NoReverseMatch, reverse
 
-from messaging import background, frames
+from messaging import background
 from messaging.conf import conf
 from messaging.live import notices, query
 from messaging.live.counters import counters
@@ -130,4 +130,4 @@ async def _refuse(send: Send, status: int, text: str, *headers: tuple[bytes, byt
 async def _turn_away(send: Send, reason: str) -> None:
     counters.overloaded += 1
     await send(start())
-    await send(body(frames.retry(frames.RETRY_MS) + notices.bye(reason), more=False))
+    await send(body(notices.bye(reason), more=False))

@@ -106,7 +106,7 @@ def _source(
     if since[1:] > bounds.last:  # the log has lost its end: after a crash, or a failover
         return Gap(None, (Place(bounds.epoch, *bounds.last),), "reborn")
     first = Place(bounds.epoch, *(bounds.first or Place("", *bounds.last).after()[1:]))
-    if since < first and since[1:] != bounds.last:
+    if since < first.before() and since[1:] != bounds.last:
         stored = _stored(partition, since, first, filter_)
         if stored is not None:
             return stored

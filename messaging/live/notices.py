@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
-from messaging.frames import Where, format_id, named
+from messaging.frames import RETRY_MS, Where, format_id, named
 from messaging.live.counters import counters
 from messaging.live.feed import CHUNK_BYTES
 from messaging.live.filters import Filter
@@ -19,7 +19,7 @@ RETURNS_A_SECOND = 500  # ... and so many come back in a second
 
 
 def hello(where: Where, filter_: Filter, *, retention: Mapping[str, int | None], resumed: bool) -> bytes:
-    """Always the first: where the stream stands, and what the log still has."""
+    """Always the first: where the stream stands, what the log still has, and when to come back after a loss."""
     facts = {
         "position": format_id(where),
         "now": now_ms(),
@@ -27,12 +27,17 @@ def hello(where: Where, filter_: Filter, *, retention: Mapping[str, int | None],
         "retention": retention,
         "resumed": resumed,
     }
-    return named("hello", facts)
+    return named("hello", facts, retry=RETRY_MS)
 
 
 def live(where: Where) -> bytes:
     """History is over; what comes next happens now."""
     return named("live", {"position": format_id(where), "now": now_ms()}, id=format_id(where))
+
+
+def position(where: Where) -> bytes:
+    """Nothing up to here was for this client. It resumes from here, and no page of it is read again."""
+    return named("position", {"position": format_id(where), "now": now_ms()}, id=format_id(where))
 
 
 def gap(missed: Gap) -> bytes:

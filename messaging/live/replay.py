@@ -70,7 +70,7 @@ async def missed(stream: Stream) -> AsyncGenerator[bytes, None]:
         if page is None or page.where == stream.since:  # away, or this process has not read so far itself
             if stream.beat_due:
                 stream.beat_due = False
-                yield frames.beat()
+                yield frames.BEAT
             await stream.wait(notices.spread(*AGAIN_SECONDS))
             continue
         stream.since = page.where

@@ -1,6 +1,6 @@
 """A query -> the chunks of one client's stream, until it ends.
 
-    hello, [gap], history or what was missed, live, then chunks as they come, [bye]
+    hello, [gap], history or what was missed, live, then messages as they come, [position], [bye]
 
 How far a stream has read is always known, so that whatever happens (its feed has moved on without it, the log was
 trimmed, Redis came back as another) it looks for what it has missed; :mod:`messaging.live.replay`.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from messaging import frames
 from messaging.conf import conf
-from messaging.frames import Where, format_id
+from messaging.frames import Where
 from messaging.live import notices, replay
 from messaging.live.counters import counters
 from messaging.live.query import Query
@@ -136,7 +136,6 @@ class Stream:
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Bytes to write, one after the other; the next is made when the one before has been taken."""
         try:
-            yield frames.retry(frames.RETRY_MS)
             async for chunk in self._until_ready():
                 yield chunk
             if not self.done:
@@ -198,9 +197,9 @@ class Stream:
             yield notices.live(self.since)
 
     def _beat(self) -> bytes:
-        """A heartbeat, which tells a client that is not behind how far it has read."""
+        """A heartbeat. A client that is not behind learns with it how far it has read."""
         self.beat_due = False
-        level = self.at == self.feed.end
-        if level:
-            self.since = self.hub.heads
-        return frames.beat(format_id(self.since) if level else "")
+        if self.at != self.feed.end or self.since == self.hub.heads:
+            return frames.BEAT
+        self.since = self.hub.heads
+        return frames.BEAT + notices.position(self.since)

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from messaging import connection, frames, keys, log
 from messaging.conf import conf
-from messaging.frames import Place, Where, format_id
+from messaging.frames import Place, Where
 from messaging.live import history, notices, query
 from messaging.live.access import may_view
 from messaging.live.hub import hub
@@ -69,7 +69,6 @@ def _alone(asked: query.Query) -> Iterator[bytes]:
     client = connection.client(timeout=BLOCK_SECONDS + 5)
     started = wrote = time.monotonic()
     until = started + conf.LIVE_MAX_AGE_SECONDS * notices.spread(0.8, 1.0)
-    yield frames.retry(frames.RETRY_MS)
     since: Where = ()
     live = False
     while (now := time.monotonic()) < until:
@@ -92,7 +91,7 @@ def _alone(asked: query.Query) -> Iterator[bytes]:
             _let_go_of_database()
             time.sleep(notices.spread(0.5, 1.5))
         if not chunks and now - wrote >= conf.LIVE_HEARTBEAT_SECONDS:
-            chunks.append(frames.beat(format_id(since) if live else ""))
+            chunks.append(frames.BEAT)
         if chunks:
             wrote = now
             yield b"".join(chunks)
