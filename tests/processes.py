@@ -199,6 +199,18 @@ def exists(pid: int) -> bool:
         return False
 
 
+def queued(pid: int) -> float:
+    """Seconds that a process and the slowest branch of its children waited for a processor that others had.
+
+    So much sooner would all of them be where they are on an idle machine. 0 where the system does not tell.
+    """
+    try:
+        own = int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        own = 0.0
+    return own + max((queued(child) for child in children_of(pid)), default=0.0)
+
+
 def python(*arguments: str) -> list[str]:
     """The command line of this interpreter with ``arguments``."""
     return [sys.executable, *arguments]

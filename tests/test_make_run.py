@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT, Process, exists, plain_environment
+from tests.processes import ROOT, Process, exists, plain_environment, queued
 from tests.waiting import assert_within
 
 FIND = str(ROOT / ".ci" / "find-python")
@@ -130,7 +130,7 @@ def test_fresh_clone_runs_with_one_command(clone: Path) -> None:
     del env["SECRET_KEY"]
     first = Process(["/usr/bin/env", "make", "run"], env=env, cwd=clone)
     try:
-        first.wait_for(r"Installing requirements.txt into .venv", timeout=30)
+        first.wait_for(r"Installing requirements.txt into .venv", timeout=90)
         first.wait_for(r"Log in +admin / \S+", timeout=180)
         first.wait_for("Stop +Ctrl-C")
         pid = int((clone / "var/up.lock").read_text())
@@ -146,7 +146,7 @@ def test_fresh_clone_runs_with_one_command(clone: Path) -> None:
         again = Process(["/usr/bin/env", "make", "run"], env=env, cwd=clone)
         try:
             again.wait_for(r"Live log +http://127\.0\.0\.1:\d+/messages/")
-            took = time.monotonic() - began
+            took = time.monotonic() - began - queued(again.pid)
             assert "Installing" not in again.output
             assert "Log in" not in again.output
             again.terminate()

@@ -33,7 +33,10 @@ def eventually(
 
 
 def assert_within(seconds: float, measure: Callable[[], float], attempts: int = 3) -> None:
-    """The best of a few measured times is within the bound: other work on the machine only ever adds to a time."""
+    """The best of a few measured times is within the bound: other work on the machine only ever adds to a time.
+
+    What it adds can mostly be taken off beforehand, see :func:`tests.processes.queued`.
+    """
     taken: list[float] = []
     while len(taken) < attempts and not (taken and min(taken) < seconds):
         taken.append(measure())
