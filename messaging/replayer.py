@@ -1,7 +1,7 @@
-"""A span of the log, again -> rows that are missing, or messages to whoever subscribes to plain Pub/Sub.
+"""A span of the log -> messages to whoever subscribes to plain Pub/Sub, once more.
 
-Both may be done twice without harm: rows are known by their ids, and subscribers see ids that they know. What is
-published again carries the ``logid`` of its place in the log: that tells our own capture not to record it.
+The bytes are those that were stored, so a subscriber knows the ids that it has seen; at their end stands the ``logid``
+of their place in the log, which tells our own capture not to record them.
 """
 
 from __future__ import annotations
@@ -10,15 +10,12 @@ import heapq
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import redis
-from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
 from redis.exceptions import NoPermissionError
 
-from messaging import keys, log, storage
+from messaging import log
 from messaging.conf import conf
 from messaging.decoder import NotAnEvent
 from messaging.errors import InvalidMessage
@@ -26,145 +23,10 @@ from messaging.event import Event, encode
 from messaging.foreign import channel_name
 from messaging.log import START, Entry, Position
 from messaging.models import Message
-from messaging.patterns import matches_any
 from messaging.sender import pubsub_channel
-
-PAGE_ENTRIES = 500
-PAGE_BYTES = 4 * 1024 * 1024
+from messaging.span import END, PAGE_ENTRIES, LogChanged, Replay, Totals, fitting, page
 
 LOG, TABLE = "log", "table"
-END = Position(2**63 - 1, 2**63 - 1)  # of what a column holds
-
-
-class Replay(NamedTuple):
-    """What to replay: everything behind ``since``, up to and including ``until`` (``None``: what is there now), of
-    the channels that match any of the patterns (none: all)."""
-
-    since: Position
-    until: Position | None = None
-    channels: Sequence[str] = ()
-
-    def wants(self, channel: str) -> bool:
-        """Is it one of the channels?"""
-        return not self.channels or matches_any(self.channels, channel)
-
-
-@dataclass(slots=True)
-class Totals:
-    """How far a replay has come."""
-
-    read: int = 0  # entries and rows of the span
-    unreadable: int = 0  # of them no events; they are in quarantine
-    wanted: int = 0  # of them of these channels
-    done: int = 0  # stored, or published; of a dry run, those that would be
-    known: int = 0  # in the table already
-    refused: int = 0  # by the database, or by Redis (ACL)
-    from_table: int = 0  # published from there, since the log has them no more
-    heard: int = 0  # deliveries to subscribers, our own listener among them
-    first: Position | None = None  # of those that were wanted
-    at: Position = START  # everything up to here has been dealt with
-
-    def note(self, position: Position) -> None:
-        """One that is wanted."""
-        self.wanted += 1
-        if self.first is None or position < self.first:
-            self.first = position
-
-
-class LogChanged(Exception):
-    """The log was born anew while it was read, or has not been born: there is nothing to go on with."""
-
-
-# -- to the table -------------------------------------------------------------------------------------------------
-
-
-def to_table(client: redis.Redis, replay: Replay, *, dry_run: bool = False) -> Iterator[Totals]:
-    """Store what the table lacks, by the relay's own statement; yields after each batch.
-
-    Raises what redis-py raises, :class:`LogChanged`, and ``OperationalError`` or ``InterfaceError`` when the database
-    is away; what was stored by then stays.
-    """
-    totals = Totals()
-    for partition in log.partitions():
-        totals.at = replay.since
-        for epoch, entries in _pages(client, partition, replay):
-            rows: list[storage.Row] = []
-            for entry in entries:
-                totals.read += 1
-                try:
-                    event = entry.event()
-                except NotAnEvent:
-                    totals.unreadable += 1
-                    continue
-                if replay.wants(event.channel):
-                    totals.note(entry.position)
-                    rows.append(storage.row_of(entry, event))
-            _store(rows, totals, epoch=epoch, partition=partition, dry_run=dry_run)
-            totals.at = entries[-1].position
-            yield totals
-    yield totals
-
-
-def _store(rows: Sequence[storage.Row], totals: Totals, *, epoch: str, partition: int, dry_run: bool) -> None:
-    """One transaction; of what the database refuses only the one row at fault is left out."""
-    if not rows:
-        return
-    using = conf.DATABASE
-    ids = {(row[0], row[1]) for row in rows}
-    try:
-        with transaction.atomic(using=using), connections[using].cursor() as cursor:
-            there = Message.objects.using(using).stored().filter(event_id__in=[row[0] for row in rows])
-            new = len(ids - set(there.values_list("event_id", "source")))
-            if new and not dry_run:
-                now = datetime.now(UTC)
-                storage.store(cursor, rows, epoch=epoch, partition=partition, stored_at=now)
-                storage.note_channels(cursor, sorted({row[2] for row in rows}), now)
-    except (OperationalError, InterfaceError):
-        raise
-    except DatabaseError:
-        if len(rows) == 1:
-            totals.refused += 1
-            return
-        half = len(rows) // 2
-        for part in (rows[:half], rows[half:]):
-            _store(part, totals, epoch=epoch, partition=partition, dry_run=dry_run)
-        return
-    totals.done += new
-    totals.known += len(rows) - new
-
-
-def _pages(client: redis.Redis, partition: int, replay: Replay) -> Iterator[tuple[str, list[Entry]]]:
-    """The span as one partition of the log holds it, in pages, each with the epoch of the log."""
-    bounds = log.bounds(client, partition)
-    until = bounds.last if replay.until is None else min(replay.until, bounds.last)
-    at, count = replay.since, 100
-    while at < until:
-        entries, epoch = _page(client, partition, at, until, count)
-        if epoch != bounds.epoch:
-            raise LogChanged(f"partition {partition} of the log was born anew meanwhile")
-        if not entries:
-            return
-        yield epoch, entries
-        at, count = entries[-1].position, _fitting(entries)
-
-
-def _page(
-    client: redis.Redis, partition: int, after: Position, until: Position, count: int
-) -> tuple[list[Entry], str]:
-    pipe = client.pipeline(transaction=True)
-    pipe.execute_command("XRANGE", keys.log(partition), f"({after}", str(until), "COUNT", count)
-    pipe.get(keys.epoch(partition))
-    entries, epoch = pipe.execute()
-    return log.entries_of(partition, entries), (epoch or b"").decode()
-
-
-def _fitting(entries: Sequence[Entry]) -> int:
-    """How many entries of this size make a page."""
-    average = sum(len(entry.raw) for entry in entries) // len(entries) + 1
-    return max(1, min(PAGE_ENTRIES, PAGE_BYTES // average))
-
-
-# -- to subscribers -----------------------------------------------------------------------------------------------
 
 
 class _Item(NamedTuple):
@@ -178,7 +40,7 @@ class _Item(NamedTuple):
     body: bytes | None = None
 
 
-def to_subscribers(
+def publish_again(
     client: redis.Redis, replay: Replay, *, batch: int = PAGE_ENTRIES, dry_run: bool = False
 ) -> Iterator[Totals]:
     """Publish the stored bytes again, in the order of the log, from the table where the log has them no more; yields
@@ -255,11 +117,11 @@ def _items(client: redis.Redis, partition: int, replay: Replay) -> Iterator[_Ite
             yield from map(_of_row, rows)
             at = _position(rows[-1])
             continue
-        entries, _ = _page(client, partition, at, until, count)
+        entries, _ = page(client, partition, at, until, count)
         if not entries:
             return
         yield from map(_of_entry, entries)
-        at, count = entries[-1].position, _fitting(entries)
+        at, count = entries[-1].position, fitting(entries)
 
 
 def _rows(partition: int, after: Position, end: Position) -> list[Message]:

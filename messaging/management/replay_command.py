@@ -18,7 +18,9 @@ from messaging.intake import Rate
 from messaging.log import Position
 from messaging.management.terminal_command import FAILED, USAGE, HelpFormatter, TerminalCommand
 from messaging.moments import position_of
-from messaging.replayer import END, LogChanged, Replay, Totals, to_subscribers, to_table
+from messaging.replayer import publish_again
+from messaging.restorer import restore
+from messaging.span import END, LogChanged, Replay, Totals
 from messaging.stopping import Stop
 from messaging.terminal import StatusLine, counted, is_terminal
 
@@ -89,9 +91,9 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
     pace = Pace(math.inf if dry_run or table else RATE if options["rate"] is None else options["rate"])
     client = connection.client()
     if table:
-        steps: Iterator[Totals] = to_table(client, replay, dry_run=dry_run)
+        steps: Iterator[Totals] = restore(client, replay, dry_run=dry_run)
     else:
-        steps = to_subscribers(client, replay, batch=pace.batch, dry_run=dry_run)
+        steps = publish_again(client, replay, batch=pace.batch, dry_run=dry_run)
     shown = is_terminal(command.stderr) and not options["quiet"]
     totals, failure, progress = Totals(at=replay.since), "", Progress(replay.until)
     with Stop() as stop, StatusLine(command.talk, shown=shown) as status:

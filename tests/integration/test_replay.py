@@ -13,12 +13,14 @@ from pytest_django import Settings
 from redis.client import PubSub
 from redis.exceptions import RedisError
 
-from messaging import connection, decoder, foreign, keys, log, publish, publish_many, replayer, storage
+from messaging import connection, decoder, foreign, keys, log, publish, publish_many, storage
 from messaging.event import Event
 from messaging.log import START, Position
 from messaging.models import Channel, Message
 from messaging.relay import Relay
-from messaging.replayer import LogChanged, Replay, Totals
+from messaging.replayer import publish_again
+from messaging.restorer import restore
+from messaging.span import LogChanged, Replay, Totals
 from tests.conftest import Manage
 from tests.integration.conftest import StartListener
 from tests.servers import TestServer
@@ -53,11 +55,11 @@ def last(steps: Iterator[Totals]) -> Totals:
 
 
 def to_table(replay: Replay = ALL, **options: Any) -> Totals:
-    return last(replayer.to_table(connection.client(), replay, **options))
+    return last(restore(connection.client(), replay, **options))
 
 
 def to_subscribers(replay: Replay = ALL, **options: Any) -> Totals:
-    return last(replayer.to_subscribers(connection.client(), replay, **options))
+    return last(publish_again(connection.client(), replay, **options))
 
 
 @pytest.fixture
@@ -169,7 +171,7 @@ def test_all_partitions(database: str, settings: Settings) -> None:
 
 def test_a_log_that_is_born_anew_meanwhile_ends_it(database: str, broker: TestServer) -> None:
     filled(300)
-    steps = replayer.to_table(connection.client(), Replay(START))
+    steps = restore(connection.client(), Replay(START))
     next(steps)
     broker.client().set(keys.epoch(0), "f" * 16)
     with pytest.raises(LogChanged):
@@ -178,7 +180,7 @@ def test_a_log_that_is_born_anew_meanwhile_ends_it(database: str, broker: TestSe
 
 def test_what_comes_while_it_runs_is_not_waited_for(database: str) -> None:
     filled(150)
-    steps = replayer.to_table(connection.client(), Replay(START))
+    steps = restore(connection.client(), Replay(START))
     next(steps)
     filled(50)
     assert last(steps).read == 150
@@ -213,7 +215,7 @@ def test_a_log_that_is_trimmed_meanwhile(sqlite: str, broker: TestServer, subscr
     filled(900)
     first = messages(subscriber)
     relayed()
-    steps = replayer.to_subscribers(connection.client(), Replay(START), batch=50)
+    steps = publish_again(connection.client(), Replay(START), batch=50)
     next(steps)
     broker.client().xtrim(keys.log(0), maxlen=10, approximate=False)
     assert last(steps).done == 900
@@ -325,7 +327,7 @@ def test_after_a_failure_it_can_go_on_where_it_was(
 ) -> None:
     filled(100)
     first = messages(subscriber)
-    steps = replayer.to_subscribers(connection.client(), ALL, batch=10)
+    steps = publish_again(connection.client(), ALL, batch=10)
     done = [next(steps) for _ in range(3)][-1]
     with monkeypatch.context() as broken:
         broken.setattr("redis.client.Pipeline.execute", refuse)
