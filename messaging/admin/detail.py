@@ -102,11 +102,13 @@ def event_of(row: Message) -> Event:
 
 def payload(row: Message) -> dict[str, Any]:
     """The payload for the page: laid out (as tokens when there are few enough to colour) and raw, both cut."""
-    tokens = [] if row.binary else laid_out(row.payload, content_type=row.content_type)
-    coloured = 1 < len(tokens) <= TINTED
+    if row.binary:
+        tokens = [("hexdump", pretty(row.payload, True))]
+    else:
+        tokens = laid_out(row.payload, content_type=row.content_type)
+    coloured = len(tokens) <= TINTED
     return {
-        "tokens": tokens if coloured else [],
-        "pretty": "" if coloured else pretty(row.payload, row.binary, content_type=row.content_type),
+        "tokens": tokens if coloured else [("text", "".join(text for _, text in tokens))],
         "raw": raw(row.payload, row.binary),
         "cut": is_cut(row.payload, row.binary),
         "shown": size(SHOWN_BYTES if row.binary else SHOWN),

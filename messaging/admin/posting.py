@@ -217,11 +217,11 @@ class PostingAdmin(ReadingAdmin[Message]):
             text = ngettext(
                 "Redis cannot be reached at the moment. The message waits in the outbox and is sent as soon as "
                 "Redis is back.",
-                "Redis cannot be reached at the moment. %d messages wait in the outbox and are sent as soon as "
+                "Redis cannot be reached at the moment. %(count)d messages wait in the outbox and are sent as soon as "
                 "Redis is back.",
                 unsent,
             )
-            self.message_user(request, text % unsent if "%d" in text else text, messages.WARNING)
+            self.message_user(request, text % {"count": unsent}, messages.WARNING)
         return bool(unsent)
 
     def _url(self, name: str, *args: object) -> str:

@@ -128,7 +128,7 @@ HOSTILE = {
     "deep objects": b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
     "doubled keys": b'{"a": 1, "a": 2}',
     "megabytes": b'"' + b"x" * 3_000_000 + b'"',
-    "many tokens": b"[" + b"1," * 400_000 + b"1]",
+    "many tokens": b"[" + b"1," * 150_000 + b"1]",
     "direction signs": '{"a": "\u202egnp.exe\u2066"}'.encode(),
     "not json": b"{broken",
     "empty": b"",

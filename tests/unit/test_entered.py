@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from messaging.entered import NotJson, data_of, json_of, looks_like_json, tokens
@@ -47,6 +47,7 @@ def test_as_text_nothing_is_changed(text: str) -> None:
     assert sent(text, "text") == text
 
 
+@settings(max_examples=50)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),

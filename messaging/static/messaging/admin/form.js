@@ -14,7 +14,9 @@ const bytes = el("span.mb-quiet");
 const said = el("p.mb-said", { role: "status" });
 const validate = el("button.mb-small", { type: "button", onclick: onValidate }, "Validate");
 const format = el("button.mb-small", { type: "button", onclick: onFormat }, "Format");
-area.after(el("div.mb-under", {}, validate, format, kinds, bytes, said));
+const frame = el("div.mb-area");
+area.replaceWith(frame);
+frame.append(area, el("div.mb-under", {}, validate, format, kinds, bytes, said));
 
 area.addEventListener("input", changed);
 form.addEventListener("change", changed);
