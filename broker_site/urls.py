@@ -5,7 +5,7 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from messaging import health
+from messaging import health, metrics
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="messaging:live"), name="home"),
@@ -17,4 +17,5 @@ urlpatterns = [
     ),  # the admin has none of its own
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.scrape, name="metrics"),
 ]

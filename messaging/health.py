@@ -8,9 +8,8 @@ says why it is not ready, in words that hold no secret, within a second whatever
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import wait
 
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
@@ -20,6 +19,7 @@ from django.views.decorators.http import require_safe
 
 from messaging import connection, keys
 from messaging.conf import conf
+from messaging.questions import Questions
 
 logger = logging.getLogger("messaging.health")
 
@@ -28,8 +28,7 @@ REDIS_SECONDS = 0.8  # shorter, so that its own error is seen
 
 OK = "ok"
 
-_pending: dict[str, Future[Mapping[str, str]]] = {}  # a check that hangs is not started a second time
-_lock = threading.Lock()
+_questions = Questions("readyz")
 _migrated: set[str] = set()  # databases seen without a migration left to apply: that does not change again
 
 
@@ -58,7 +57,7 @@ def check(seconds: float = PROBE_SECONDS) -> dict[str, str]:
         "database": (_database, ("database", "migrations")),
         "redis": (_redis, ("redis", "listener")),
     }
-    running = {name: _start(name, look) for name, (look, _) in checks.items()}
+    running = {name: _questions.ask(name, look) for name, (look, _) in checks.items()}
     wait(running.values(), timeout=seconds)
     found: dict[str, str] = {}
     for name, future in running.items():
@@ -67,24 +66,6 @@ def check(seconds: float = PROBE_SECONDS) -> dict[str, str]:
         else:
             found |= dict.fromkeys(checks[name][1], f"no answer within {seconds:g} s")
     return found
-
-
-def _start(name: str, look: Callable[[], Mapping[str, str]]) -> Future[Mapping[str, str]]:
-    with _lock:
-        future = _pending.get(name)
-        if future is None or future.done():
-            future = _pending[name] = Future()
-            threading.Thread(target=_run, args=(look, future), name=f"readyz-{name}", daemon=True).start()
-        return future
-
-
-def _run(look: Callable[[], Mapping[str, str]], future: Future[Mapping[str, str]]) -> None:
-    try:
-        future.set_result(look())
-    except BaseException as error:  # the probe must have an answer
-        future.set_exception(error)
-    finally:
-        connections.close_all()  # of this thread
 
 
 def _database() -> dict[str, str]:

@@ -83,20 +83,7 @@ def _database(status: Status, max_lag: float) -> dict[int, Cursor]:
         if missing := lacking(conf.DATABASE):
             status.problems.append(f"the database lacks {missing}: run manage.py migrate")
             return {}
-        pending = Message.objects.using(conf.DATABASE).pending()
-        oldest = pending.order_by("queued_at").values_list("queued_at", flat=True).first()
-        gap = Gap.objects.using(conf.DATABASE).order_by("-noticed_at").first()
-        status.store = StoreStatus(
-            outbox_pending=_counted(pending),
-            outbox_oldest_seconds=0.0
-            if oldest is None
-            else round((datetime.now(UTC) - oldest).total_seconds(), 3),
-            quarantined=_counted(Quarantine.objects.using(conf.DATABASE)),
-            gaps=_counted(Gap.objects.using(conf.DATABASE)),
-            latest_gap=None if gap is None else f"{gap.noticed_at:%Y-%m-%d %H:%M:%S} {gap}",
-        )
-        cursors = Cursor.objects.using(conf.DATABASE).filter(reader=READER)
-        found = {cursor.partition: cursor for cursor in cursors}
+        status.store, found = store_status()
     except (DatabaseError, InterfaceError) as error:
         status.problems.append(f"the database is away: {str(error).strip()}")
         return {}
@@ -105,6 +92,24 @@ def _database(status: Status, max_lag: float) -> dict[int, Cursor]:
             f"the outbox holds a message that has been waiting for {status.store.outbox_oldest_seconds:,.0f} s"
         )
     return found
+
+
+def store_status() -> tuple[StoreStatus, dict[int, Cursor]]:
+    """What the database says, and the relay's position by partition; raises what the database raises."""
+    pending = Message.objects.using(conf.DATABASE).pending()
+    oldest = pending.order_by("queued_at").values_list("queued_at", flat=True).first()
+    gap = Gap.objects.using(conf.DATABASE).order_by("-noticed_at").first()
+    store = StoreStatus(
+        outbox_pending=_counted(pending),
+        outbox_oldest_seconds=0.0
+        if oldest is None
+        else round((datetime.now(UTC) - oldest).total_seconds(), 3),
+        quarantined=_counted(Quarantine.objects.using(conf.DATABASE)),
+        gaps=_counted(Gap.objects.using(conf.DATABASE)),
+        latest_gap=None if gap is None else f"{gap.noticed_at:%Y-%m-%d %H:%M:%S} {gap}",
+    )
+    cursors = Cursor.objects.using(conf.DATABASE).filter(reader=READER)
+    return store, {cursor.partition: cursor for cursor in cursors}
 
 
 def _counted(rows: Any) -> int:
@@ -117,7 +122,7 @@ def _redis(status: Status, cursors: dict[int, Cursor], max_lag: float) -> None:
         server = client.info("server")
         name = server.get("server_name") or "redis"
         status.server = f"{name} {server.get(f'{name}_version') or server.get('redis_version', '')}"
-        status.log = [_partition(client, each, cursors.get(each)) for each in log.partitions()]
+        status.log = [log_status(client, each, cursors.get(each)) for each in log.partitions()]
         beat = report_of(lease.last_beat(client))
     except redis.RedisError as error:
         status.problems.append(f"Redis is away: {error}")
@@ -146,7 +151,8 @@ def _redis(status: Status, cursors: dict[int, Cursor], max_lag: float) -> None:
     ]
 
 
-def _partition(client: redis.Redis, partition: int, cursor: Cursor | None) -> LogStatus:
+def log_status(client: redis.Redis, partition: int, cursor: Cursor | None) -> LogStatus:
+    """What a partition of the log holds, and how far it is stored; raises what redis-py raises."""
     bounds = log.bounds(client, partition)
     at = START
     if (
