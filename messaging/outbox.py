@@ -43,6 +43,7 @@ class _AfterCommit:
     def __init__(self, using: str, ids: Sequence[int], waiting: list[int]) -> None:
         self.using = using
         self.waiting = waiting
+        self.__qualname__ = "messaging.outbox"  # Django 5.2 names a robust callback that fails by it
         self._ids = ids
         waiting += ids
 
