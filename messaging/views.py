@@ -172,6 +172,8 @@ def _one(request: HttpRequest, found: single.Single) -> HttpResponse:
     if wants_json(request):
         return HttpResponse(found.json(), content_type="application/json")
     context = single.page(found) | {"change_url": _admin_url(request, "change", found.row.pk)}
+    if request.user.has_perm(PUBLISH):
+        context["again_url"] = _admin_url(request, "publish_again", found.row.pk)
     return render(request, "messaging/message.html", context)
 
 

@@ -118,6 +118,15 @@ def test_links_into_the_admin_are_for_staff_only(user: Callable[..., Client]) ->
     assert f'data-stored="{reverse("admin:messaging_message_changelist")}"'.encode() in staff
 
 
+def test_a_message_is_published_again_in_the_admin(user: Callable[..., Client]) -> None:
+    row = stored()
+    path = f"/messages/{row.pk}/"
+    again = reverse("admin:messaging_message_publish_again", args=[row.pk]).encode()
+    assert again in user("view_message", "publish_message", is_staff=True).get(path).content
+    assert again not in user("view_message", is_staff=True).get(path).content
+    assert again not in user("view_message", "publish_message").get(path).content
+
+
 # -- publish ------------------------------------------------------------------------------------------------------
 
 

@@ -49,9 +49,11 @@ export class Rows {
     return this.#elements.size;
   }
 
-  /** Messages of the store that the search hides are neither in the window nor older than it. */
+  /** Messages that the search lets through: those in the window, and older ones. */
   get matching() {
-    return this.#elements.size + this.#older.length;
+    let count = 0;
+    for (const rows of [this.#elements.keys(), this.#older]) for (const row of rows) if (row.key) count++;
+    return count;
   }
 
   set match(test) {
@@ -108,7 +110,7 @@ export class Rows {
 
   /** Keeps no more than `total` rows: what the store has dropped goes here too. */
   limit(total) {
-    const excess = this.matching - total;
+    const excess = this.#elements.size + this.#older.length - total;
     if (excess > 0 && this.#older.length) this.#older.splice(0, excess);
   }
 
