@@ -40,19 +40,16 @@ class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     time: Annotated[datetime, msgspec.Meta(tz=True)]
     data: msgspec.Raw = _NO_DATA
     datacontenttype: Literal["application/json", "text/plain"] = "application/json"
-    partitionkey: str = ""
-    correlationid: str = ""
-    causationid: str = ""
-    traceparent: str = ""
+    partitionkey: _Attribute = ""
+    correlationid: _Attribute = ""
+    causationid: _Attribute = ""
+    traceparent: _Attribute = ""
 
     def is_sound(self) -> bool:
         """Whether what the types cannot say holds as well."""
-        rest = f"{self.partitionkey}{self.correlationid}{self.causationid}{self.traceparent}"
-        return (
-            self.time.tzinfo is UTC
-            and f"{self.id}{self.source}{self.type}{self.subject}{rest}".isprintable()
-            and len(rest) <= MAX_ATTRIBUTE
-        )
+        words = f"{self.id}{self.source}{self.type}{self.subject}{self.partitionkey}"
+        more = f"{self.correlationid}{self.causationid}{self.traceparent}"
+        return words.isprintable() and more.isprintable() and self.time.tzinfo is UTC
 
 
 _plain = msgspec.json.Decoder(_Plain)

@@ -158,15 +158,19 @@ def stream_of(reply: Any) -> Sequence[tuple[bytes, Sequence[bytes] | None]]:
 
 
 def entries_of(partition: int, reply: Sequence[tuple[bytes, Any]]) -> list[Entry]:
-    """A reply of XREAD, XRANGE or XREVRANGE for one stream -> entries."""
+    """A reply of XREAD, XRANGE or XREVRANGE for one stream, as Redis or as redis-py shapes it -> entries."""
     entries = []
     for position, fields in reply:
         ms, _, seq = position.partition(b"-")
-        body, rest = None, fields or ()
         if isinstance(fields, dict):
-            body = fields.get(b"e")
-            rest = () if body is not None else [part for pair in fields.items() for part in pair]
-        entries.append(Entry(partition, Position(int(ms), int(seq)), body, rest))
+            fields = [part for pair in fields.items() for part in pair]
+        if len(fields) == 2 and fields[0] == b"e":
+            body = fields[1]
+        else:
+            body = dict(zip(fields[::2], fields[1::2], strict=True)).get(b"e")
+        entries.append(
+            Entry(partition, Position(int(ms), int(seq)), body, () if body is not None else fields)
+        )
     return entries
 
 
