@@ -41,6 +41,8 @@ def parse(text: bytes) -> list[Sse]:
                 last_id = value
             elif field == "retry":
                 retry = int(value)
+            else:
+                assert field == "", f"a line that no client knows: {line!r}"
         if data:
             events.append(Sse(name, json.loads("\n".join(data)), last_id, retry))
     return events

@@ -16,7 +16,8 @@ from messaging.frames import Place, Where, format_id, message
 from messaging.live.filters import Filter
 from messaging.live.ring import Item, in_order, renumbered
 from messaging.log import Entry, Position
-from messaging.models import Message
+from messaging.models import Cursor, Message
+from messaging.relay import READER
 
 PAGE_ENTRIES = 500
 PAGE_BYTES = 4 * 1024 * 1024
@@ -93,16 +94,18 @@ class _Source(NamedTuple):
 def _source(
     client: redis.Redis, partition: int, since: Place, filter_: Filter, end: Place | None
 ) -> _Source | Gap:
+    last = Position(*end[1:]) if end is not None and end.epoch == since.epoch else None
+    entries = log.between(client, partition, Position(*since.after()[1:]), last, count=PAGE_ENTRIES)
+    # Asked after the entries were read: what is true now was true for them.
     bounds = log.bounds(client, partition)
     nothing = Place("", *log.START)
     if not bounds.epoch:
         return _Source([], since, False) if since == nothing else Gap(None, (nothing,), "reborn")
     if since.epoch != bounds.epoch:
         start = Place(bounds.epoch, *log.START)
-        if since == nothing:  # there was nothing yet
-            since = start
-        else:
-            return Gap(None, (start,), "reborn")
+        if since == nothing:
+            return _Source([], start, True)
+        return Gap(None, (start,), "reborn")
     if since[1:] > bounds.last:  # the log has lost its end: after a crash, or a failover
         return Gap(None, (Place(bounds.epoch, *bounds.last),), "reborn")
     first = Place(bounds.epoch, *(bounds.first or Place("", *bounds.last).after()[1:]))
@@ -110,34 +113,44 @@ def _source(
         stored = _stored(partition, since, first, filter_)
         if stored is not None:
             return stored
-    last = Position(*end[1:]) if end is not None and end.epoch == since.epoch else None
-    entries = log.between(client, partition, Position(*since.after()[1:]), last, count=PAGE_ENTRIES)
     items = [item for entry in entries if filter_.takes((item := item_of(entry, since.epoch)).channel)]
     upto = Place(since.epoch, *entries[-1].position) if entries else since
     return _Source(items, upto, len(entries) == PAGE_ENTRIES)
 
 
 def _stored(partition: int, since: Place, first: Place, filter_: Filter) -> _Source | Gap | None:
-    """Rows between a place and the log's first entry; a gap if the table has lost them too; ``None`` if there are
-    none to be had."""
+    """Rows between a place and the log's first entry; a gap where the table has not got them; ``None`` if there never
+    were any."""
     rows = _rows().filter(epoch=since.epoch, partition=partition)
-    behind = _behind(rows, since).filter(log_ms__lte=first.ms).order_by("log_ms", "log_seq")
-    upto_here = Q(log_ms__lt=since.ms) | Q(log_ms=since.ms, log_seq__lte=since.seq)
-    if since[1:] != log.START and rows.filter(upto_here).order_by("-log_ms", "-log_seq").first() is None:
-        # No row is as old as this place: rows behind it may be gone as well.
-        row = behind.first()
-        found = first if row is None else min(first, _place(row))
-        return Gap(None, (found.before(),), "trimmed")
+    behind = rows.filter(log_ms__gte=since.ms, log_ms__lte=first.ms).order_by("log_ms", "log_seq")
+    behind = behind.exclude(log_ms=since.ms, log_seq__lte=since.seq)
+    if since[1:] != log.START:
+        upto_here = Q(log_ms__lt=since.ms) | Q(log_ms=since.ms, log_seq__lte=since.seq)
+        if rows.filter(upto_here).order_by("-log_ms", "-log_seq").first() is None:
+            # No row is as old as this place: rows behind it may have been removed as well.
+            row = behind.first()
+            found = first if row is None else min(first, _place(row))
+            return Gap(None, (found.before(),), "trimmed")
     if filter_.exact is not None:
         behind = behind.filter(channel__in=filter_.exact)
     page = [row for row in behind[:PAGE_ENTRIES] if _place(row) < first]
-    more = len(page) == PAGE_ENTRIES
-    upto = _place(page[-1]) if more else first.before()
-    if upto <= since:
-        return None
+    if len(page) == PAGE_ENTRIES:
+        upto = _place(page[-1])
+    else:
+        upto = min(first.before(), _relayed(partition, since.epoch))
+        if upto <= since:
+            return None if since[1:] == log.START else Gap(None, (first.before(),), "trimmed")
     return _Source(
         [item for row in page if filter_.takes(row.channel) and (item := _row_item(row))], upto, True
     )
+
+
+def _relayed(partition: int, epoch: str) -> Place:
+    """How far the table has this log."""
+    cursor = (
+        Cursor.objects.using(conf.DATABASE).filter(reader=READER, partition=partition, epoch=epoch).first()
+    )
+    return Place(epoch, *log.START) if cursor is None else Place(epoch, cursor.log_ms, cursor.log_seq)
 
 
 # -- what came before a place -------------------------------------------------------------------------------------
@@ -206,10 +219,6 @@ def retention(client: redis.Redis) -> dict[str, int | None]:
 
 def _rows() -> QuerySet[Message]:
     return Message.objects.using(conf.DATABASE).stored().filter(partition__lt=conf.PARTITIONS)
-
-
-def _behind(rows: QuerySet[Message], since: Place) -> QuerySet[Message]:
-    return rows.filter(log_ms__gte=since.ms).exclude(Q(log_ms=since.ms, log_seq__lte=since.seq))
 
 
 def _place(row: Message) -> Place:

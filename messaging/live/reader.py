@@ -40,6 +40,7 @@ class Reader:
     def __init__(self, hub: Hub, partition: int) -> None:
         self.place = Place("", *log.START)
         self.failure = ""  # why Redis is being waited for
+        self._on_entry = False  # is that the place of an entry, or one where nothing ever stood?
         self._hub = hub
         self._partition = partition
         self._name = keys.log(partition)
@@ -58,8 +59,10 @@ class Reader:
                 self._succeeded()
                 pause = FIRST_PAUSE
                 while True:
-                    await self._follow(link)
-                    await self._look(link)
+                    if await self._follow(link):
+                        await self._look(link)
+                    else:
+                        await self._lost_track(link)
             except (RedisError, OSError, TimeoutError) as error:
                 self._failed(str(error) or type(error).__name__)
             except Exception as error:
@@ -73,49 +76,55 @@ class Reader:
 
     # -- following the log ----------------------------------------------------------------------------------------
 
-    async def _follow(self, link: Link) -> None:
-        """Hand on entries as they come; return when there was none for a while, or when the log is another one."""
+    async def _follow(self, link: Link) -> bool:
+        """Hand on entries as they come. Returns when there was none for a while, or when the log is another one; false
+        if some may have been trimmed before they were read."""
         loop = asyncio.get_running_loop()
-        pause: asyncio.Future[None] = loop.create_future()
+        pause: asyncio.Future[bool] = loop.create_future()
         self._read(link, pause)
-        try:
-            while not pause.done():
-                await asyncio.wait({pause}, timeout=SILENCE_SECONDS / 2)
-                if not pause.done() and loop.time() - link.heard > SILENCE_SECONDS:
-                    raise TimeoutError(f"no word for {SILENCE_SECONDS:.0f} s")
-        finally:
-            if self._next is not None:
-                self._next.cancel()
-        pause.result()
+        while not pause.done():
+            await asyncio.wait({pause}, timeout=SILENCE_SECONDS / 2)
+            if not pause.done() and loop.time() - link.heard > SILENCE_SECONDS:
+                raise TimeoutError(f"no word for {SILENCE_SECONDS:.0f} s")
+        return pause.result()
 
-    def _read(self, link: Link, pause: asyncio.Future[None]) -> None:
-        read = ("XREAD", "COUNT", self._count, "BLOCK", BLOCK_SECONDS * 1000, "STREAMS", self._name)
+    def _read(self, link: Link, pause: asyncio.Future[bool]) -> None:
+        at = _text(self.place)
         link.send(
-            ((*read, _text(self.place)), ("GET", keys.epoch(self._partition))),
+            (
+                ("XREAD", "COUNT", self._count, "BLOCK", BLOCK_SECONDS * 1000, "STREAMS", self._name, at),
+                ("XRANGE", self._name, at, at),
+                ("GET", keys.epoch(self._partition)),
+            ),
             partial(self._arrived, link, pause),
             pause.set_exception,
         )
 
-    def _arrived(self, link: Link, pause: asyncio.Future[None], replies: Replies) -> None:
-        """Replies of one read. This runs for each message and goes straight on to the next read."""
+    def _arrived(self, link: Link, pause: asyncio.Future[bool], replies: Replies) -> None:
+        """Replies of one read. This runs for each message and goes straight on to the next read.
+
+        The log is trimmed from its old end: if the entry where we stand is still there, none behind it was missed.
+        """
         try:
-            reply, epoch = replies
-            if isinstance(reply, ResponseError):
-                raise reply
+            for reply in replies:
+                if isinstance(reply, ResponseError):
+                    raise reply
+            reply, here, epoch = replies
             if not reply or (epoch and epoch.decode() != self.place.epoch):
-                pause.set_result(None)
-                return
-            entries = self._entries(reply[0][1])
-            self._adapt(entries)
-            self.place = Place(self.place.epoch, *entries[-1].position)
-            self._hub.take(self._partition, entries, self.place.epoch)
-            if self._hub.streams:
+                pause.set_result(True)
+            elif self._on_entry and not here:
+                pause.set_result(False)
+            else:
+                entries = self._entries(reply[0][1])
+                self._adapt(entries)
+                self._move(entries[-1].position)
+                self._hub.take(self._partition, entries, self.place.epoch)
                 self._read(link, pause)
-            else:  # to wake for each message costs a quarter of a core at 1,000 a second, and nobody looks
-                later = asyncio.get_running_loop().call_later
-                self._next = later(UNWATCHED_SECONDS, self._read, link, pause)
         except Exception as error:
             pause.set_exception(error)
+
+    def _move(self, position: Position) -> None:
+        self.place, self._on_entry = Place(self.place.epoch, *position), True
 
     # -- looking whether it is still the same log -----------------------------------------------------------------
 
@@ -129,9 +138,8 @@ class Reader:
         last = await self._look(link)
         if last != self.place[1:]:
             (same,) = await link.ask(("XRANGE", self._name, _text(self.place), _text(self.place)))
-            if not same:  # trimmed while we were away; clients look in the table for what they miss
-                self._hub.lost_track(self._partition)
-                self._load(self.place.epoch, *await self._newest(link))
+            if self._on_entry and not same:
+                await self._lost_track(link)
 
     async def _look(self, link: Link) -> Position:
         """Notice a log that was born anew, or that has lost its end; its last position."""
@@ -149,19 +157,26 @@ class Reader:
             self._reborn(Place(epoch, *entries[0].position).before() if entries else Place(epoch, *log.START))
         return last
 
+    async def _lost_track(self, link: Link) -> None:
+        """Trimmed before we read it; clients look in the table for what they miss."""
+        self._hub.lost_track(self._partition)
+        self._load(self.place.epoch, *await self._newest(link))
+
     def _reborn(self, start: Place) -> None:
         logger.warning(
             "partition %d: the log was born anew or has lost its end, streams go on from %s after %s",
             self._partition, start, self.place,
         )  # fmt: skip
-        self.place = start
+        self.place, self._on_entry = start, False
         self._hub.reborn(self._partition, start)
 
     def _load(self, epoch: str, entries: Sequence[Entry], last: Position) -> None:
         """Begin at the end of the log, with the newest entries before it, so that clients find them in memory."""
         start = Place(epoch, *entries[0].position).before() if entries else Place(epoch, *last)
         self._hub.begin(self._partition, start)
-        self.place = Place(epoch, *(entries[-1].position if entries else last))
+        self.place, self._on_entry = start, False
+        if entries:
+            self._move(entries[-1].position)
         self._hub.take(self._partition, entries, epoch)
 
     # -- single questions -----------------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ async def missed(stream: Stream) -> AsyncGenerator[bytes, None]:
     is less than all. Waits while Redis or the database is away."""
     hub = stream.hub
     stream.detach()
+    stream.replayed = 0
     while not stream.done:
         items = hub.ring.after(stream.since)
         if items is not None and not _ahead(stream):

@@ -31,8 +31,7 @@ class Item(NamedTuple):
         """The same with the id of another reader, who came by another order of the partitions."""
         if where == self.where:
             return self
-        data = self.frame[self.data :]
-        return self._replace(where=where, frame=with_id(where, data), data=len(data))
+        return Item.of(self.partition, where, self.channel, self.frame[self.data :])
 
 
 class Ring:
