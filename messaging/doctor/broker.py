@@ -16,7 +16,17 @@ from messaging.doctor.finding import Finding, note, ok, problem, warning
 from messaging.log import Position
 from messaging.models import Gap, Message
 from messaging.quantities import span
-from messaging.status import COUNTED, NEARLY_FULL, ListenerStatus, LogStatus, Status, StoreStatus, look
+from messaging.status import (
+    COUNTED,
+    NEARLY_FULL,
+    ListenerStatus,
+    LogStatus,
+    Status,
+    StoreStatus,
+    look,
+    store_status,
+)
+from messaging.tables import lacking
 from messaging.terminal import counted
 
 LATE, TOO_LATE = 5.0, 60.0  # seconds
@@ -27,12 +37,16 @@ RECENT = timedelta(days=1)
 
 def examine(client: redis.Redis | None) -> Iterator[Finding]:
     """All of it; without a client, what the database says."""
+    if client is None:
+        if not lacking(conf.DATABASE):
+            yield from _store(store_status()[0])
+            yield from _rows()
+        return
     status = look(max_lag=TOO_LATE)
-    if client is not None:
-        yield from _keys(client)
-        for each in status.log:
-            yield from _log(each, several=len(status.log) > 1)
-        yield from _listener(status)
+    yield from _keys(client)
+    for each in status.log:
+        yield from _log(each, several=len(status.log) > 1)
+    yield from _listener(status)
     if status.store is not None:
         yield from _store(status.store)
         yield from _rows()
