@@ -7,6 +7,8 @@ DEBUG                 true or false                      default: false
 ALLOWED_HOSTS         names, comma-separated             default: localhost,127.0.0.1,[::1]
 CSRF_TRUSTED_ORIGINS  https://name, comma-separated      default: none; needed behind a proxy that ends TLS
 PORT                  of `manage.py up`                  default: 8000
+LISTEN_IN_WEB         true or false                      default: false; the listener inside the web process
+METRICS_TOKEN         lets a scraper read /metrics       default: none; then only who may view messages
 LOG_LEVEL             DEBUG, INFO, WARNING ...           default: INFO
 VAR_DIR               data, sockets and logs             default: var/ beside manage.py
 """
@@ -92,6 +94,8 @@ MESSAGING = {
     "URL": REDIS_URL,
     "CAPTURE_CHANNELS": ["*"],
     "CAPTURE_LISTS": ["inbox"],
+    "LISTEN_IN_WEB": env.bool("LISTEN_IN_WEB", default=False),
+    "METRICS_TOKEN": env.str("METRICS_TOKEN", default=""),
 }
 
 CACHES = {
