@@ -6,6 +6,7 @@
 #   LINT=no             `make test` without lint, format check and types
 #   WORKERS=2           test processes side by side
 #   PYTEST=...          arguments for pytest, such as PYTEST="tests/test_up.py -x"
+#   ROUNDS=45 SEED=1    of `make chaos`: faults in each case; CHAOS="--database postgresql --server redis --json FILE"
 #
 # A recipe that fails makes `make` exit with 2, whatever its own code was: `make` prints that one as "Error 3".
 
@@ -15,10 +16,13 @@ DJANGO ?=
 WORKERS ?= 2
 PYTEST ?=
 LINT ?=
+ROUNDS ?= 45
+SEED ?= 1
+CHAOS ?=
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format pytest bench clean install install-dev
+.PHONY: help run test lint format pytest bench chaos clean install install-dev
 
 help: ## what there is to make
 	@sed -n "s/^\([a-z-]*\):.*## /\1|/p" Makefile | awk -F"|" "{ printf \"make %-8s %s\\n\", \$$1, \$$2 }"
@@ -42,6 +46,9 @@ pytest: install-dev ## the tests alone
 
 bench: install-dev ## measure, and fail when a figure misses its bound
 	$(BIN)/python -m benchmarks
+
+chaos: install-dev ## inject faults into real processes, and fail when a promise is broken
+	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED) $(CHAOS)
 
 clean: ## remove what was made, but not the data in var/
 	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/screenshots

@@ -1,0 +1,276 @@
+"""A world -> one fault in it, healed again: by real signals to real processes, real commands to real servers.
+
+Each is a function of the world; when it returns, nothing stands in the way any more.
+"""
+
+import os
+import signal
+import time
+
+from tests.chaos.world import EPOCH, LOG, World
+from tests.processes import children_of
+from tests.waiting import eventually
+
+# -- processes ----------------------------------------------------------------------------------------------------
+
+
+def kill_listener(world: World) -> None:
+    """kill -9 at a random moment; the next one starts at once, and waits for the dead one's lease."""
+    world.kill_listener()
+    world.start_listener()
+
+
+def kill_one_of_two(world: World) -> None:
+    """kill -9 of the one in charge; the standby takes over, and a new standby comes."""
+    found = eventually(world.in_charge, timeout=20, message="a listener is in charge")
+    found.kill()
+    world.listeners.remove(found)
+    world.start_listener()
+
+
+def freeze_listener(world: World) -> None:
+    """SIGSTOP past its lease, another takes over, SIGCONT."""
+    found = eventually(world.in_charge, timeout=20, message="a listener is in charge")
+    found.signal(signal.SIGSTOP)
+    eventually(lambda: world.in_charge() not in (None, found), timeout=20, message="another takes over")
+    world.stored_again()
+    found.signal(signal.SIGCONT)
+    world.pause(0.2, 0.5)
+
+
+def kill_writer(world: World) -> None:
+    """kill -9 at a random moment; another starts."""
+    writer = world.random.choice(world.writers)
+    writer.kill()
+    world.writers.remove(writer)
+    world.start_writer()
+
+
+def kill_writer_after_commit(world: World) -> None:
+    """A process that commits and is killed before it sends."""
+    writer = world.start_writer(direct=0.0, die=world.random.randint(1, 5))
+    assert writer.wait() == -signal.SIGKILL
+    world.writers.remove(writer)
+
+
+def listener_down(world: World) -> None:
+    """For long, while the outbox fills."""
+    world.kill_listener()
+    world.pause(2.0, 2.5)
+    world.start_listener()
+
+
+# -- Redis --------------------------------------------------------------------------------------------------------
+
+
+def kill_redis(world: World) -> None:
+    """kill -9, a moment without, and a start on what its disk has."""
+    world.broker.kill()
+    world.pause(0.0, 0.5)
+    world.broker.start()
+
+
+def kill_redis_and_listener(world: World) -> None:
+    """Both: the next listener has never seen the server that is gone. Redis has the state of a snapshot."""
+    world.stored_again()
+    world.kill_listener()
+    client = world.redis()
+    client.save()
+    world.pause(0.2, 0.4)  # what is published now, the snapshot does not have
+    world.broker.kill()
+    world.broker.start()
+    world.start_listener()
+
+
+def freeze_redis(world: World) -> None:
+    """SIGSTOP for longer than a publish may take."""
+    world.broker.signal(signal.SIGSTOP)
+    world.pause(0.7, 1.2)
+    world.broker.signal(signal.SIGCONT)
+
+
+def flushall(world: World) -> None:
+    """Everything is gone, the lease as well."""
+    world.redis().flushall()
+
+
+def flushdb(world: World) -> None:
+    """What a cache's clear() does in the wrong database."""
+    world.redis().flushdb()
+
+
+def flush_while_down(world: World) -> None:
+    """The listener is dead while everything is deleted."""
+    world.kill_listener()
+    world.pause(0.1, 0.3)
+    world.redis().flushall()
+    world.pause(0.1, 0.3)
+    world.start_listener()
+
+
+def flush_behind_barrier(world: World) -> None:
+    """The log goes while the sweeper waits for the relay to read it; nothing follows that would wake anybody."""
+    found = eventually(world.in_charge, timeout=20, message="a listener is in charge")
+    found.signal(signal.SIGSTOP)
+    world.pause(0.6, 0.8)
+    found.signal(signal.SIGCONT)
+    world.redis().flushall()
+
+
+def delete_log(world: World) -> None:
+    """DEL of the stream alone."""
+    world.redis().delete(LOG)
+
+
+def delete_epoch(world: World) -> None:
+    """DEL of the epoch alone."""
+    world.redis().delete(EPOCH)
+
+
+def trim_while_down(world: World) -> None:
+    """XTRIM to nothing while the listener is dead."""
+    world.kill_listener()
+    world.pause(0.1, 0.3)
+    world.redis().xtrim(LOG, maxlen=0, approximate=False)
+    world.pause(0.0, 0.2)
+    world.start_listener()
+
+
+def flush_scripts(world: World) -> None:
+    """NOSCRIPT for everybody."""
+    for _ in range(5):
+        world.redis().script_flush()
+        world.pause(0.0, 0.05)
+
+
+def readonly(world: World) -> None:
+    """A replica of nobody: READONLY."""
+    client = world.redis()
+    client.execute_command("REPLICAOF", "127.0.0.1", "1")
+    world.pause(0.3, 0.6)
+    client.execute_command("REPLICAOF", "NO", "ONE")
+
+
+def misconf(world: World) -> None:
+    """A snapshot that cannot be written: MISCONF."""
+    client = world.redis()
+    obstacle = world.broker.directory / "data" / "dump.rdb"
+    obstacle.unlink(missing_ok=True)
+    (obstacle / "in the way").mkdir(parents=True)
+    client.config_set("save", "3600 1")
+    client.bgsave()
+    eventually(lambda: client.info()["rdb_last_bgsave_status"] == "err", message="the snapshot fails")
+    world.pause(0.3, 0.6)
+    (obstacle / "in the way").rmdir()
+    obstacle.rmdir()
+    eventually(lambda: not client.info()["rdb_bgsave_in_progress"], message="no snapshot is being written")
+    client.bgsave()
+    eventually(lambda: client.info()["rdb_last_bgsave_status"] == "ok", message="the snapshot succeeds")
+    client.config_set("save", "")
+
+
+def out_of_memory(world: World) -> None:
+    """OOM."""
+    client = world.redis()
+    client.config_set("maxmemory", "1mb")
+    world.pause(0.3, 0.6)
+    client.config_set("maxmemory", "0")
+
+
+def client_pause(world: World) -> None:
+    """Nobody is answered for longer than a publish may take."""
+    world.redis().execute_command("CLIENT", "PAUSE", "800", world.random.choice(("ALL", "WRITE")))
+    world.pause(0.8, 0.9)
+
+
+def kill_pubsub(world: World) -> None:
+    """The capture's subscription is cut; foreign messages are heard again."""
+    client = world.redis()
+    client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+
+    def heard() -> bool:
+        client.publish("f.x", "hello")
+        return world.rows.count("message", "channel = 'f.x'") > 0
+
+    eventually(heard, timeout=20, every=0.1, message="a foreign message is heard")
+    client.lpush("inbox", "from a list", b"\xff\x00")
+
+
+def kill_connections(world: World) -> None:
+    """Every client's connection is cut, wherever its command is."""
+    for _ in range(3):
+        world.redis().execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        world.pause(0.0, 0.1)
+
+
+def garbage(world: World) -> None:
+    """Entries that nobody of us wrote, and some that break the rules."""
+    client = world.redis()
+    bad: list[dict[str, str | bytes]] = [
+        {"x": "1"}, {"e": ""}, {"e": b"\xff\xfe"}, {"e": "[]"}, {"e": '{"specversion":"1.0"}'},
+        {"e": "{" * 100_000}, {"e": '{"id":1}', "more": "2"},
+    ]  # fmt: skip
+    for fields in bad:
+        client.execute_command("XADD", LOG, "*", *(part for pair in fields.items() for part in pair))
+    world.garbage += len(bad)
+    for data in (
+        b"\x00",
+        b"\xed\xa0\x80",
+        b"NaN",
+        b"1e400",
+        b"9" * 5000,
+        b"[" * 100_000,
+        b"",
+        b"x" * 1_000_000,
+    ):
+        client.publish("f.bad", data)
+        client.lpush("inbox", data)
+
+
+# -- the network --------------------------------------------------------------------------------------------------
+
+
+def network(world: World) -> None:
+    """One of the proxy's faults, at random, for a moment."""
+    assert world.proxy
+    world.proxy.cut_after = world.random.choice((0, 1, 40, 130, 400))
+    world.proxy.fault = world.random.choice(("stall", "delay", "cut", "reply", "half"))
+    world.pause(0.3, 0.9)
+    world.proxy.fault = ""
+    if world.random.random() < 0.3:
+        world.proxy.reset_all()
+
+
+def cut_before_reply(world: World) -> None:
+    """The script has run; its reply never comes."""
+    assert world.proxy
+    struck = world.proxy.struck
+    world.proxy.fault = "reply"
+    eventually(lambda: world.proxy and world.proxy.struck > struck + 2, message="replies are dropped")
+    world.proxy.fault = ""
+
+
+# -- the database -------------------------------------------------------------------------------------------------
+
+
+def lock_sqlite(world: World) -> None:
+    """Another writer holds the file for longer than anybody waits."""
+    lock = world.rows.lock()
+    time.sleep(1.5)
+    lock.close()
+
+
+def kill_postgresql(world: World) -> None:
+    """Every connection is cut, COMMITs among them; back on what its write-ahead log has."""
+    assert world.postgres
+    world.postgres.kill()
+    world.pause(0.0, 0.5)
+    world.postgres.start()
+
+
+def kill_backend(world: World) -> None:
+    """kill -9 of one of PostgreSQL's processes: all connections are cut, and it recovers by itself."""
+    assert world.postgres
+    backends = [pid for pid, line in children_of(world.postgres.process.pid).items() if "tests" in line]
+    if backends:
+        os.kill(world.random.choice(backends), signal.SIGKILL)

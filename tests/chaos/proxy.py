@@ -1,0 +1,109 @@
+"""A TCP port -> the same bytes to another port, with faults on the way: what networks do to a connection."""
+
+import socket
+import struct
+import threading
+import time
+from contextlib import suppress
+from typing import Literal
+
+Fault = Literal["", "stall", "delay", "cut", "reply", "half"]
+
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() sends RST
+
+
+class Proxy:
+    """``fault`` holds for the bytes that come while it is set:
+
+    stall   nothing passes, in either direction
+    delay   each piece takes 200 ms more
+    cut     the connection is reset behind ``cut_after`` bytes of the request
+    reply   the request reaches the server, the reply is dropped and the connection reset
+    half    the server's end is closed for the client, which may go on to send
+    """
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self.fault: Fault = ""
+        self.cut_after = 100
+        self.struck = 0
+        self._sockets: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """For ``MESSAGING["URL"]``."""
+        return f"redis://127.0.0.1:{self._listening.getsockname()[1]}/0"
+
+    def reset_all(self) -> None:
+        """Every connection is cut by RST."""
+        with self._lock:
+            sockets, self._sockets = self._sockets, set()
+        for each in sockets:
+            _reset(each)
+            self.struck += 1
+
+    def close(self) -> None:
+        """The end of it."""
+        self._closed = True
+        self.fault = ""
+        _reset(self._listening)
+        self.reset_all()
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                client, _ = self._listening.accept()
+                server = socket.create_connection(("127.0.0.1", self._target), timeout=5)
+            except OSError:
+                time.sleep(0.01)
+                continue
+            server.settimeout(None)
+            with self._lock:
+                self._sockets |= {client, server}
+            for source, target, to_server in ((client, server, True), (server, client, False)):
+                threading.Thread(target=self._pump, args=(source, target, to_server), daemon=True).start()
+
+    def _pump(self, source: socket.socket, target: socket.socket, to_server: bool) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if not self._pass(data, source, target, to_server):
+                    break
+        for each in (source, target):
+            with self._lock:
+                self._sockets.discard(each)
+            _reset(each)
+
+    def _pass(self, data: bytes, source: socket.socket, target: socket.socket, to_server: bool) -> bool:
+        while self.fault == "stall":
+            time.sleep(0.01)
+        fault = self.fault
+        if fault == "delay":
+            time.sleep(0.2)
+        if fault == "cut" and to_server:
+            self.struck += 1
+            target.sendall(data[: self.cut_after])
+            return False
+        if fault == "reply" and not to_server:
+            self.struck += 1
+            return False
+        if fault == "half" and to_server:
+            self.struck += 1
+            target.sendall(data)
+            source.shutdown(socket.SHUT_WR)
+            time.sleep(0.1)
+            return False
+        target.sendall(data)
+        return True
+
+
+def _reset(each: socket.socket) -> None:
+    with suppress(OSError):
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    with suppress(OSError):
+        each.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError):
+        each.close()

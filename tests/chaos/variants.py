@@ -1,0 +1,123 @@
+"""The name of a safeguard -> this process runs without it. For the processes of the harness only.
+
+Each of these is a mistake that was, or could have been, made; a case counts only if one of them makes it fail.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connections, transaction
+
+from messaging import outbox, relay, storage
+from messaging.conf import conf
+from messaging.continuity import Stand, Verdict
+from messaging.log import Bounds, Entry, Position
+from messaging.models import Cursor, Message
+
+
+def no_compare_and_set() -> None:
+    """The cursor is moved without a look at where it stands and whose it is."""
+
+    def move(self: relay.Relay, position: Position, epoch: str) -> None:
+        Cursor.objects.using(conf.DATABASE).filter(reader=relay.READER, partition=self.partition).update(
+            epoch=epoch, log_ms=position.ms, log_seq=position.seq, moved_at=datetime.now(UTC)
+        )
+
+    relay.Relay._move = move  # type: ignore[method-assign]
+    relay.Relay.reload = lambda self: None  # type: ignore[method-assign]
+
+
+def no_conflict_clause() -> None:
+    """Rows are inserted, whatever is there. The harness drops the unique index as well."""
+    storage._SQLITE = storage._SQLITE.partition(" ON CONFLICT")[0]
+    storage._POSTGRESQL = storage._POSTGRESQL.partition(" ON CONFLICT")[0]
+
+
+def ignore_conflicts() -> None:
+    """What is known is dropped, and so the outbox row stays unsettled."""
+    storage._SQLITE = storage._SQLITE.partition(" ON CONFLICT")[0] + " ON CONFLICT DO NOTHING"
+    storage._POSTGRESQL = storage._POSTGRESQL.partition(" ON CONFLICT")[0] + " ON CONFLICT DO NOTHING"
+
+
+def no_continuity() -> None:
+    """Whatever has become of the log, read on from the position."""
+
+    def judge(stood: Stand, now: Bounds, *, run_id: str, found: bool) -> Verdict:
+        return Verdict("", stood._replace(epoch=now.epoch, run_id=run_id))
+
+    relay.judge = judge
+
+
+def no_sweeper() -> None:
+    """Nobody looks after rows whose writer could not send them."""
+    outbox.Sweeper.sweep = lambda self, stored_up_to: 0  # type: ignore[method-assign]
+
+
+def settled_by_ok() -> None:
+    """A row that Redis has taken is never sent again."""
+    overdue = outbox.Sweeper._overdue
+
+    def only_unsent(self: outbox.Sweeper) -> list[int]:
+        unsent = Message.objects.using(conf.DATABASE).pending().filter(sends=0)
+        return list(unsent.filter(pk__in=overdue(self)).order_by("pk").values_list("pk", flat=True))
+
+    outbox.Sweeper._overdue = only_unsent  # type: ignore[method-assign]
+
+
+def acknowledged_before_stored() -> None:
+    """The position moves in a transaction of its own, before the rows are there."""
+    commit: Callable[..., None] = relay.Relay._commit
+
+    def position_first(self: relay.Relay, position: Position, *work: Any) -> None:
+        with transaction.atomic(using=conf.DATABASE):
+            self._move(position, self._stand.epoch)
+        self._stand = self._stand._replace(position=position)
+        connections[conf.DATABASE].close()
+        time.sleep(0.05)
+        commit(self, position, *work)
+
+    relay.Relay._commit = position_first  # type: ignore[method-assign]
+
+
+def sent_before_commit() -> None:
+    """The message leaves while its transaction may still be rolled back."""
+    put = outbox.put
+
+    def at_once(prepared: Sequence[Any]) -> list[Any]:
+        try:
+            outbox.send(prepared)
+        except outbox.BrokerError:
+            pass
+        return put(prepared)
+
+    outbox.put = at_once
+
+
+def bad_entry_stops() -> None:
+    """An entry that is not an event raises, again and again."""
+    store: Callable[..., None] = relay.Relay._store
+
+    def strict(self: relay.Relay, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            entry.event()
+        store(self, entries)
+
+    relay.Relay._store = strict  # type: ignore[method-assign]
+
+
+VARIANTS = {
+    each.__name__: each
+    for each in (
+        no_compare_and_set,
+        no_conflict_clause,
+        ignore_conflicts,
+        no_continuity,
+        no_sweeper,
+        settled_by_ok,
+        acknowledged_before_stored,
+        sent_before_commit,
+        bad_entry_stops,
+    )
+}

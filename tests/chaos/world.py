@@ -1,0 +1,206 @@
+"""A server, a database, listeners and writers -> one place in which faults are injected, gone afterwards."""
+
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import redis
+
+from tests.chaos import ledger
+from tests.chaos.checker import Expected, Seen
+from tests.chaos.nursery import Child, Nursery
+from tests.chaos.proxy import Proxy
+from tests.chaos.rows import Rows
+from tests.postgres import PostgresServer
+from tests.servers import TestServer
+from tests.waiting import eventually
+
+GRACE = 0.5
+MESSAGING = {
+    "LEASE_SECONDS": 1.5,
+    "OUTBOX_GRACE_SECONDS": GRACE,
+    "PUBLISH_BUDGET": 0.5,
+    "BREAKER_SECONDS": 0.2,
+    "BREAKER_MAX_SECONDS": 0.5,
+    "CAPTURE_CHANNELS": ["f.*"],
+    "CAPTURE_LISTS": ["inbox"],
+}
+LOG, EPOCH, LEASE = "messaging:{0}:log", "messaging:{0}:epoch", "messaging:{listener}:lease"
+
+
+class World:
+    """A context manager. What a case tunes comes in ``options``: see the attributes."""
+
+    def __init__(
+        self,
+        nursery: Nursery,
+        config: dict[str, Any],
+        *,
+        binary: Path | None,
+        seed: int,
+        variant: str = "",
+        server: dict[str, str] | None = None,
+        messaging: dict[str, Any] | None = None,
+        direct: float = 0.6,
+        proxied: bool = False,
+        postgres: PostgresServer | None = None,
+    ) -> None:
+        self.random = random.Random(seed)
+        self.directory = Path(tempfile.mkdtemp(prefix="mtc-", dir="/tmp"))
+        self.postgres = postgres
+        self.variant = variant
+        self.rows = Rows(config)
+        self.garbage = 0  # entries that must end in quarantine
+        self._nursery = nursery
+        self._config = config
+        self._direct = direct
+        self._messaging = MESSAGING | (messaging or {})
+        self._memory_mb = 0
+        self._names = 0
+        self.listeners: list[Child] = []
+        self.writers: list[Child] = []
+        self.broker = TestServer(binary=binary, options=server)
+        self.proxy = Proxy(self.broker.port) if proxied else None
+        self.rows.trace(drop_index=variant == "no_conflict_clause")
+
+    def __enter__(self) -> "World":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in (*self.writers, *self.listeners):
+            child.kill()
+        if self.proxy:
+            self.proxy.close()
+        self.broker.remove()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    # -- processes
+
+    def start_listener(self) -> Child:
+        """One more."""
+        child = self._start("listen", self.broker.url)
+        self.listeners.append(child)
+        return child
+
+    def start_writer(self, *, direct: float | None = None, pause: float = 0.004, die: int = 0) -> Child:
+        """One more, with a ledger of its own."""
+        self._names += 1
+        path = self.directory / f"w{self._names}.ledger"
+        url = self.proxy.url if self.proxy else self.broker.url
+        share = self._direct if direct is None else direct
+        child = self._start(
+            "writer", url,
+            ledger=str(path), seed=self.random.getrandbits(32), direct=share, pause=pause, die=die,
+        )  # fmt: skip
+        self.writers.append(child)
+        return child
+
+    def _start(self, what: str, url: str, **options: Any) -> Child:
+        return self._nursery.start(
+            what,
+            said=self.directory / f"{what}.said",
+            database=self._config,
+            messaging=self._messaging | {"URL": url},
+            variant=self.variant,
+            **options,
+        )
+
+    def kill_listener(self) -> None:
+        """All of them, at once."""
+        for child in self.listeners:
+            self._memory_mb = max(self._memory_mb, child.memory_mb())
+            child.kill()
+        self.listeners.clear()
+
+    def in_charge(self) -> Child | None:
+        """The listener that holds the lease."""
+        with suppress(redis.RedisError):
+            holder = self.redis().get(LEASE)
+            if isinstance(holder, bytes):
+                pid = int(holder.split(b":")[1])
+                return next((child for child in self.listeners if child.pid == pid), None)
+        return None
+
+    def redis(self) -> redis.Redis:
+        """A client of the real server."""
+        self.broker.close_clients()
+        return self.broker.client(socket_timeout=5)
+
+    # -- waiting
+
+    def pause(self, least: float, most: float) -> None:
+        """Load goes on meanwhile."""
+        time.sleep(
+            self.random.uniform(least, most)
+        )  # not a wait for anything: when a fault strikes is at random
+
+    def recovered(self, since: float, timeout: float = 30.0) -> float:
+        """Wait until something that was published after ``since`` is stored; seconds."""
+        self._eventually(lambda: self.rows.newest_stored() > since, timeout, "a new message is stored")
+        return time.time() - since
+
+    def stored_again(self) -> None:
+        """Messages flow."""
+        self.recovered(time.time())
+
+    def settle(self, timeout: float) -> bool:
+        """No more writers; does the lag return to zero?"""
+        for writer in self.writers:
+            if writer.terminate() not in (0, -9):
+                raise AssertionError(f"a writer ended with {writer.status}: {writer.words()}")
+        try:
+            self._eventually(self._is_settled, timeout, "the lag returns to zero")
+        except AssertionError:
+            return False
+        return True
+
+    def _is_settled(self) -> bool:
+        if self.rows.count("message", "log_ms IS NULL"):
+            return False
+        epoch, position = self.rows.cursor()
+        client = self.redis()
+        if not client.exists(LOG):
+            return position == (0, 0) or not client.exists(EPOCH)
+        info: Any = client.xinfo_stream(LOG)
+        last = tuple(int(part) for part in info["last-generated-id"].split(b"-"))
+        return (epoch.encode(), position) == (client.get(EPOCH) or b"", last)
+
+    def _eventually(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
+        def quiet() -> bool:
+            try:
+                return condition()
+            except (psycopg.OperationalError, redis.RedisError):
+                return False
+
+        eventually(quiet, timeout=timeout, message=what, every=0.03)
+
+    # -- the end
+
+    def seen(self, *, settled: bool) -> Seen:
+        """Everything that the checker needs."""
+        memory = max((child.memory_mb() for child in self.listeners), default=0)
+        said = [path.read_text(errors="replace") for path in self.directory.glob("*.said")]
+        return Seen(
+            facts=[fact for path in sorted(self.directory.glob("*.ledger")) for fact in ledger.read(path)],
+            rows=self.rows.messages(),
+            gaps=self.rows.gaps(),
+            moves=self.rows.moves(),
+            quarantined=self.rows.count("quarantine"),
+            settled=settled,
+            log_lines=sum(len(text.splitlines()) for text in said),
+            memory_mb=max(self._memory_mb, memory),
+        )
+
+    def expected(self, *, direct: Any, faults: int) -> Expected:
+        """What a case allows, after so many faults."""
+        return Expected(direct=direct, quarantined=self.garbage, late_after=GRACE, log_lines=40 + 25 * faults)
+
+    def words(self) -> str:
+        """What all processes said."""
+        return "\n".join(path.read_text(errors="replace") for path in sorted(self.directory.glob("*.said")))

@@ -1,0 +1,128 @@
+"""A writer: publishes in all ways there are, and notes each in its ledger, until it is told to stop or killed."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from django.db import DatabaseError, transaction
+
+from messaging import outbox, publish
+from messaging.errors import BrokerError, BrokerUnavailable
+from tests.chaos.ledger import Ledger
+
+WAYS = ("commit", "rollback", "savepoint", "nested", "autocommit")
+
+
+class _RollBack(Exception):
+    """Ends a transaction."""
+
+
+class Writer:
+    """``way`` "" takes all in turn, at random; ``die`` is the number of the commit behind which it kills itself."""
+
+    def __init__(self, ledger: Path, *, seed: int, direct: float, pause: float, die: int = 0) -> None:
+        self._name = ledger.stem
+        self._ledger = Ledger(ledger)
+        self._random = random.Random(seed)
+        self._direct = direct
+        self._pause = pause
+        self._die = die
+        self._n = self._tx = 0
+        self._stopping = False
+
+    def run(self) -> None:
+        """Until SIGTERM."""
+        signal.signal(signal.SIGTERM, self._stop)
+        if self._die:
+            self._die_behind_commit()
+        while not self._stopping:
+            if self._random.random() < self._direct:
+                self._publish_direct()
+            else:
+                self._publish_in_transaction(self._random.choice(WAYS))
+            time.sleep(self._random.uniform(0, 2 * self._pause))
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+
+    def _publish(self, via: str, *, again: bool = False, **options: Any) -> Any:
+        if not again:
+            self._n += 1
+            self._ledger.note("attempt", self._n, via, self._tx if via == "outbox" else 0)
+        data = {"w": self._name, "n": self._n, "pad": "x" * self._random.choice((0, 10, 100, 1000))}
+        return publish(f"w.{self._name}", data, id=f"{self._name}-{self._n}", **options)
+
+    def _publish_direct(self) -> None:
+        """What may have been sent is sent again, with its id, as a careful caller would."""
+        maybe_sent = False
+        for again in (False, True, True, True):
+            try:
+                event = self._publish("direct", outbox=False, again=again)
+            except BrokerError as error:
+                maybe_sent |= isinstance(error, BrokerUnavailable) and error.maybe_sent
+                if not maybe_sent:
+                    self._ledger.note("fail", self._n)
+                    time.sleep(0.01)
+                    return
+                if self._stopping:
+                    return
+                time.sleep(0.1)
+            else:
+                self._ledger.note("ok", self._n, event.location)
+                return
+
+    def _publish_in_transaction(self, way: str) -> None:
+        self._tx += 1
+        committing = False
+        try:
+            if way == "autocommit":
+                committing = True
+                self._ledger.note("committing", self._tx)
+                self._publish("outbox", outbox=True)
+            else:
+                with transaction.atomic():
+                    self._fill_transaction(way)
+                    committing = True
+                    self._ledger.note("committing", self._tx)
+        except _RollBack:
+            self._ledger.note("aborted", self._tx)
+        except DatabaseError:
+            if not committing:
+                self._ledger.note("aborted", self._tx)
+            time.sleep(0.05)
+        else:
+            self._ledger.note("committed", self._tx)
+
+    def _fill_transaction(self, way: str) -> None:
+        for _ in range(self._random.randint(1, 3)):
+            self._publish("outbox")
+        if way == "rollback":
+            raise _RollBack
+        if way in ("savepoint", "nested"):
+            first = self._n + 1
+            try:
+                with transaction.atomic():
+                    self._publish("outbox")
+                    with transaction.atomic():
+                        self._publish("outbox")
+                    if way == "savepoint":
+                        raise _RollBack
+            except _RollBack:
+                for n in range(first, self._n + 1):
+                    self._ledger.note("undone", n)
+            self._publish("outbox")
+
+    def _die_behind_commit(self) -> None:
+        send_now = outbox._send_now
+
+        def instead(*arguments: Any, **options: Any) -> None:
+            if self._tx < self._die:
+                send_now(*arguments, **options)
+                return
+            self._ledger.note("committed", self._tx)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        outbox._send_now = instead
