@@ -583,6 +583,18 @@ def test_a_restart_of_the_server_under_the_relay_is_recorded_once(database: str,
     assert gaps(database) == ["restarted"]
 
 
+def test_a_restart_of_the_server_between_two_relays_is_recorded(database: str, broker: TestServer) -> None:
+    """The position may be older than what the server has lost: nothing but the run id tells."""
+    publish(1)
+    relay_all()
+    broker.restart()
+    publish(2)
+    relay_all()
+    relay_all()
+    assert gaps(database) == ["restarted"]
+    assert stored(database) == [1, 2]
+
+
 def test_a_user_who_may_not_ask_for_the_run_id_relays_all_the_same(
     database: str, broker: TestServer, settings: Settings
 ) -> None:
