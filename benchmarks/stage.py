@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from messaging.embedded import EmbeddedServer
+from messaging.standalone.embedded import EmbeddedServer
 from tests import postgres
 
 POSTGRESQL = "postgresql"  # alias of that database; SQLite is the default one

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from messaging import tether
+from messaging.standalone import tether
 from tests.servers import free_port
 from tests.waiting import eventually
 

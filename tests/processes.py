@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from messaging import tether
+from messaging.standalone import tether
 
 ROOT = Path(__file__).resolve().parent.parent
 

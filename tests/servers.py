@@ -7,7 +7,7 @@ from pathlib import Path
 
 import redis
 
-from messaging.embedded import EmbeddedServer
+from messaging.standalone.embedded import EmbeddedServer
 
 
 def free_port() -> int:

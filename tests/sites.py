@@ -119,7 +119,7 @@ def start_web(env: dict[str, str]) -> tuple[Process, str]:
     """A web server on a free port, and its address. The socket is opened here: nobody can take the port meanwhile."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         fd = listening.fileno()
-        web = Process(python("-m", "messaging.webserver", str(fd), "5"), env=env, pass_fds=[fd])
+        web = Process(python("-m", "messaging.standalone.webserver", str(fd), "5"), env=env, pass_fds=[fd])
         return web, f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from messaging import embedded
-from messaging.embedded import EmbeddedServer, EmbeddedServerError, ask
+from messaging.standalone import embedded
+from messaging.standalone.embedded import EmbeddedServer, EmbeddedServerError, ask
 from tests.servers import TestServer
 from tests.waiting import eventually
 

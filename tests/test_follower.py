@@ -6,8 +6,8 @@ import pytest
 from pytest_django import Settings
 
 from messaging import connection, keys, publish, publish_many
-from messaging.follower import Follower, Lost
 from messaging.log import START, Entry, Position
+from messaging.terminal.follower import Follower, Lost
 from tests.servers import TestServer
 
 
@@ -149,7 +149,7 @@ def test_a_server_that_came_back_knowing_less_is_told(broker: TestServer, follow
 
 
 def test_large_entries_are_read_few_at_a_time(follower: Follower, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("messaging.follower.BATCH_BYTES", 40_000)
+    monkeypatch.setattr("messaging.terminal.follower.BATCH_BYTES", 40_000)
     publish_many(("large", "x" * 1000) for _ in range(120))
     follower.start_at(START)
     steps = []

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messaging.errors import Unencodable
-from messaging.intake import Line, LineReader, data_of
+from messaging.terminal.intake import Line, LineReader, data_of
 
 
 class Pipe(NamedTuple):

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from messaging import lines
 from messaging.event import encode, new_event
-from messaging.lines import PersonsLines
 from messaging.log import Entry, Position
-from messaging.terminal import Paint, columns
+from messaging.terminal import lines
+from messaging.terminal.lines import PersonsLines
+from messaging.terminal.screen import Paint, columns
 
 AT = Position(1763765275123, 0)
 TIME = datetime(2025, 11, 21, 22, 47, 55, tzinfo=UTC)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from messaging.log import START, Position
-from messaging.moments import position_of
+from messaging.terminal.moments import position_of
 
 NOW = datetime(2025, 11, 21, 17, 30, tzinfo=UTC)
 LAST_SEQ = 2**64 - 1

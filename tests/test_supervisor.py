@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from messaging import supervisor as module
-from messaging.supervisor import Child, Supervisor
+from messaging.standalone import supervisor as module
+from messaging.standalone.supervisor import Child, Supervisor
 
 Said = list[tuple[str, str]]
 

@@ -5,8 +5,7 @@ import logging
 
 import pytest
 
-from messaging import terminal
-from messaging.terminal import Paint, StatusLine, columns, counted, cut, safe
+from messaging.terminal.screen import Paint, StatusLine, columns, counted, cut, safe
 
 
 @pytest.mark.parametrize(
@@ -64,7 +63,7 @@ def test_a_channel_has_one_colour() -> None:
 def test_log_lines_push_the_status_line_away(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(screen, "isatty", lambda: True)
-    monkeypatch.setattr(terminal, "width", lambda: 20)
+    monkeypatch.setattr("messaging.terminal.screen.width", lambda: 20)
     handler = logging.StreamHandler(screen)
     logger = logging.getLogger("tests.status_line")
     logger.addHandler(handler)

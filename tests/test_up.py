@@ -12,8 +12,8 @@ import httpx
 import pytest
 from pytest_django import Settings
 
-from messaging.embedded import EmbeddedServer
-from messaging.standalone import CannotStart, check_redis
+from messaging.standalone.embedded import EmbeddedServer
+from messaging.standalone.site import CannotStart, check_redis
 from tests.postgres import PostgresServer
 from tests.processes import Process, children_of, exists, plain_environment, python, queued
 from tests.servers import TestServer, free_port
@@ -46,7 +46,7 @@ def site_url(process: Process) -> str:
 
 def part(process: Process, name: str) -> int:
     """The pid of a part; fails when there are none or two."""
-    words = {"valkey": "valkey-server", "web": "messaging.webserver", "listen": "django listen"}
+    words = {"valkey": "valkey-server", "web": "messaging.standalone.webserver", "listen": "django listen"}
     pids = [
         pid for pid, line in children_of(process.pid).items() if words[name] in line and "tether" not in line
     ]

@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from messaging import connection, keys, publish, rows
 from messaging.event import Event, new_event
@@ -110,6 +111,16 @@ def test_the_live_page_has_no_inline_script_or_style(publisher: Client) -> None:
     html = publisher.get("/messages/").content.decode()
     assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son[a-z]+=", html)
     assert "<noscript>" in html
+
+
+def test_an_empty_page_teaches_commands_that_work_here(
+    viewer: Client, publisher: Client, settings: Settings
+) -> None:
+    settings.MESSAGING = {"URL": "unix:///srv/x.sock?db=0", "CAPTURE_CHANNELS": ["*"]}
+    assert 'redis-cli -s /srv/x.sock PUBLISH updates "New' in text_of(publisher.get("/messages/").content)
+    assert 'redis-cli PUBLISH updates "New' in text_of(viewer.get("/messages/").content)
+    settings.MESSAGING = {"CAPTURE_CHANNELS": ["inbox.*"]}
+    assert "redis-cli" not in text_of(publisher.get("/messages/").content)
 
 
 def test_links_into_the_admin_are_for_staff_only(user: Callable[..., Client]) -> None:

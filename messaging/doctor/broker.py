@@ -27,7 +27,7 @@ from messaging.status import (
     store_status,
 )
 from messaging.tables import lacking
-from messaging.terminal import counted
+from messaging.terminal.screen import counted
 
 LATE, TOO_LATE = 5.0, 60.0  # seconds
 FILLING = 0.7  # of the log's cap

@@ -13,7 +13,7 @@ import msgspec
 from messaging.doctor import Diagnosis, examine
 from messaging.doctor.finding import NOTE, OK, PROBLEM, WARNING, Finding
 from messaging.management.terminal_command import FAILED, UNHEALTHY, HelpFormatter, TerminalCommand
-from messaging.terminal import Paint, counted, is_terminal, safe, width
+from messaging.terminal.screen import Paint, counted, is_terminal, safe, width
 
 EPILOG = """examples:
   manage.py messaging doctor                look at everything; takes two seconds

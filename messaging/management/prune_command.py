@@ -12,12 +12,11 @@ from redis.exceptions import RedisError
 
 from messaging import connection
 from messaging.conf import conf
-from messaging.intake import Rate
 from messaging.log import START, Position
 from messaging.management.terminal_command import FAILED, USAGE, HelpFormatter, TerminalCommand
 from messaging.pruner import Pruned, prune
-from messaging.stopping import Stop
-from messaging.terminal import StatusLine, counted, is_terminal
+from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
+from messaging.terminal.stopping import Stop
 
 EPILOG = """examples:
   manage.py messaging prune                       as PRUNE_DAYS and PRUNE_ROWS in the settings say

@@ -14,15 +14,14 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from messaging import connection
-from messaging.intake import Rate
 from messaging.log import Position
 from messaging.management.terminal_command import FAILED, USAGE, HelpFormatter, TerminalCommand
-from messaging.moments import position_of
 from messaging.replayer import publish_again
 from messaging.restorer import restore
 from messaging.span import END, LogChanged, Replay, Totals
-from messaging.stopping import Stop
-from messaging.terminal import StatusLine, counted, is_terminal
+from messaging.terminal.moments import position_of
+from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
+from messaging.terminal.stopping import Stop
 
 EPILOG = """examples:
   manage.py messaging replay --since 0-0 --to table
@@ -188,7 +187,7 @@ def _moment(position: Position) -> str:
 
 
 def moment(text: str) -> Position:
-    """As ``messaging.moments`` says."""
+    """As ``messaging.terminal.moments`` says."""
     try:
         position = position_of(text, now=timezone.localtime())
     except ValueError as error:

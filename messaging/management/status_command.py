@@ -13,7 +13,7 @@ import msgspec
 from messaging.log import Position
 from messaging.management.terminal_command import UNHEALTHY, HelpFormatter, TerminalCommand
 from messaging.status import COUNTED, ListenerStatus, LogStatus, Status, StoreStatus, look
-from messaging.terminal import Paint, counted
+from messaging.terminal.screen import Paint, counted
 
 MAX_LAG = 60.0
 

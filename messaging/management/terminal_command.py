@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
 
-from messaging.terminal import Paint
+from messaging.terminal.screen import Paint
 
 DONE, FAILED, USAGE, CANNOT_START, UNHEALTHY, DRAIN_TIMED_OUT = 0, 1, 2, 3, 4, 5
 

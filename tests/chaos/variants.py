@@ -20,9 +20,12 @@ from messaging.models import Cursor, Message
 def no_compare_and_set() -> None:
     """The cursor is moved without a look at where it stands and whose it is."""
 
-    def move(self: relay.Relay, position: Position, epoch: str) -> None:
+    def move(self: relay.Relay, stand: Stand) -> None:
         Cursor.objects.using(conf.DATABASE).filter(reader=relay.READER, partition=self.partition).update(
-            epoch=epoch, log_ms=position.ms, log_seq=position.seq, moved_at=datetime.now(UTC)
+            epoch=stand.epoch,
+            log_ms=stand.position.ms,
+            log_seq=stand.position.seq,
+            moved_at=datetime.now(UTC),
         )
 
     relay.Relay._move = move  # type: ignore[method-assign]
@@ -72,8 +75,9 @@ def acknowledged_before_stored() -> None:
 
     def position_first(self: relay.Relay, position: Position, *work: Any) -> None:
         with transaction.atomic(using=conf.DATABASE):
-            self._move(position, self._stand.epoch)
-        self._stand = self._stand._replace(position=position)
+            stand = self._stand._replace(position=position)
+            self._move(stand)
+        self._stand = stand
         connections[conf.DATABASE].close()
         time.sleep(0.05)
         commit(self, position, *work)

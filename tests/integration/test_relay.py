@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 import messaging
 from messaging import connection, keys, log, relay, storage
+from messaging.continuity import Stand
 from messaging.event import encode, new_event
 from messaging.models import Channel, Cursor, Gap, Message, Quarantine
 from messaging.relay import LostFence, Relay
@@ -152,8 +153,10 @@ def test_of_two_relays_with_one_fence_the_one_that_comes_second_rolls_back(datab
 def test_the_race_is_lost_without_the_compare_and_set(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The known-bad variant: the proof above must be able to fail."""
 
-    def move_anyway(self: Relay, position: log.Position, epoch: str) -> None:
-        Cursor.objects.using(database).update(epoch=epoch, log_ms=position.ms, log_seq=position.seq)
+    def move_anyway(self: Relay, stand: Stand) -> None:
+        Cursor.objects.using(database).update(
+            epoch=stand.epoch, log_ms=stand.position.ms, log_seq=stand.position.seq
+        )
 
     monkeypatch.setattr(Relay, "_move", move_anyway)
     publish(1, 2, 3)

@@ -14,13 +14,12 @@ from messaging import connection
 from messaging.checks import check_settings
 from messaging.conf import conf
 from messaging.errors import Misconfigured
-from messaging.intake import Rate
 from messaging.listener import Listener, Report
 from messaging.loop import Loop
 from messaging.management.terminal_command import CANNOT_START, DRAIN_TIMED_OUT, TerminalCommand
-from messaging.stopping import Stop
 from messaging.tables import lacking
-from messaging.terminal import StatusLine, is_terminal
+from messaging.terminal.screen import Rate, StatusLine, is_terminal
+from messaging.terminal.stopping import Stop
 
 
 class Command(TerminalCommand):

@@ -18,7 +18,6 @@ from messaging.conf import conf
 from messaging.entered import looks_like_json
 from messaging.errors import BrokerError, InvalidAttribute, InvalidChannel, InvalidMessage, Misconfigured
 from messaging.event import Event
-from messaging.intake import Intake, LineReader, Rate, Totals, data_of
 from messaging.management.terminal_command import (
     CANNOT_START,
     DRAIN_TIMED_OUT,
@@ -29,8 +28,9 @@ from messaging.management.terminal_command import (
 from messaging.payload import TEXT
 from messaging.publisher import prepare
 from messaging.sender import Prepared, send_one
-from messaging.stopping import Stop
-from messaging.terminal import StatusLine, counted, is_terminal
+from messaging.terminal.intake import Intake, LineReader, Totals, data_of
+from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
+from messaging.terminal.stopping import Stop
 
 SHOWN_EVERY = 0.2  # seconds between two progress lines
 

@@ -11,16 +11,17 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from messaging import connection, lines, log
+from messaging import connection, log
 from messaging.errors import Misconfigured
-from messaging.follower import Lost
-from messaging.lines import PersonsLines, Read
 from messaging.log import Position
 from messaging.management.terminal_command import CANNOT_START, FAILED, TerminalCommand
-from messaging.moments import position_of
-from messaging.stopping import Stop
-from messaging.tailer import Tailer, Wanted
-from messaging.terminal import Paint, is_terminal, width
+from messaging.terminal import lines
+from messaging.terminal.follower import Lost
+from messaging.terminal.lines import PersonsLines, Read
+from messaging.terminal.moments import position_of
+from messaging.terminal.screen import Paint, is_terminal, width
+from messaging.terminal.stopping import Stop
+from messaging.terminal.tailer import Tailer, Wanted
 
 LAST = 10  # messages of the past that a person sees first
 
@@ -178,7 +179,7 @@ def _whole(text: str, *, least: int) -> int:
 
 
 def moment(text: str) -> Position:
-    """As ``messaging.moments`` says."""
+    """As ``messaging.terminal.moments`` says."""
     try:
         return position_of(text, now=timezone.localtime())
     except ValueError as error:

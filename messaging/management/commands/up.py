@@ -14,8 +14,8 @@ from django.core.management.base import CommandParser
 
 from messaging.conf import conf
 from messaging.management.terminal_command import CANNOT_START, USAGE, TerminalCommand
-from messaging.standalone import ADMIN, CannotStart, Plan, Up, run
-from messaging.terminal import Paint, safe
+from messaging.standalone.site import ADMIN, CannotStart, Plan, Up, run
+from messaging.terminal.screen import Paint, safe
 
 
 class Command(TerminalCommand):

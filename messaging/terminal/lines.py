@@ -13,7 +13,7 @@ from messaging.decoder import NotAnEvent
 from messaging.event import Event, format_time
 from messaging.log import Entry
 from messaging.payload import JSON, TEXT, parse_json
-from messaging.terminal import Paint, columns, cut, safe
+from messaging.terminal.screen import Paint, columns, cut, safe
 
 Read = tuple[Entry, Event | NotAnEvent]  # an entry, and what stands in it or why nothing does
 

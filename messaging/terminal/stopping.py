@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self, TypeVar
 
-from messaging.supervisor import ENDED_AT_ONCE, SAME_SIGNAL, STOPPING
+from messaging.standalone.supervisor import ENDED_AT_ONCE, SAME_SIGNAL, STOPPING
 
 T = TypeVar("T")
 

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
-from messaging import connection, lines
+from messaging import connection
 from messaging.decoder import NotAnEvent
-from messaging.follower import Follower, Lost
-from messaging.lines import Read
 from messaging.log import START, Position
 from messaging.loop import FIRST_PAUSE, what_failed
 from messaging.patterns import matches_any
-from messaging.stopping import Stop
+from messaging.terminal import lines
+from messaging.terminal.follower import Follower, Lost
+from messaging.terminal.lines import Read
+from messaging.terminal.stopping import Stop
 
 BLOCK_MS = 2000  # so long one question waits for news; shorter than the time-out of its socket
 LONGEST_PAUSE = 2.0

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Protocol, Self
 
-from messaging import tether
+from messaging.standalone import tether
 
 DRAINED, FAILED, CANNOT_START, DRAIN_TIMED_OUT, ENDED_AT_ONCE = 0, 1, 3, 5, 130
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import select
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from messaging.event import Event
 from messaging.loop import FIRST_PAUSE
 from messaging.payload import JSON
 from messaging.sender import Prepared, send
-from messaging.stopping import Stop
+from messaging.terminal.stopping import Stop
 
 CHUNK = 64 * 1024  # what a pipe holds
 LONGEST_PAUSE = 2.0
@@ -193,19 +192,3 @@ class Intake:
         self.totals.sent += len(events)
         if events:
             self._sent(events)
-
-
-class Rate:
-    """A growing count -> how fast it grows, over about the last second."""
-
-    def __init__(self) -> None:
-        self._marks: list[tuple[float, int]] = []
-
-    def of(self, count: int) -> float:
-        """Per second."""
-        now = time.monotonic()
-        self._marks.append((now, count))
-        while len(self._marks) > 2 and now - self._marks[1][0] > 1.0:
-            del self._marks[0]
-        then, before = self._marks[0]
-        return (count - before) / (now - then) if now > then else 0.0

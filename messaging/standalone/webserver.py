@@ -1,6 +1,6 @@
 """A listening socket -> uvicorn serving the site on it, until TERM.
 
-    python -m messaging.webserver DESCRIPTOR DRAIN_SECONDS
+    python -m messaging.standalone.webserver DESCRIPTOR DRAIN_SECONDS
 
 ``manage.py up`` opens the socket before it starts anything and hands it down, so that a taken port is its first
 finding, and connections wait in the socket's queue rather than fail while this process starts or is replaced.

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from messaging import tether
+from messaging.standalone import tether
 
 # sizeof(sockaddr_un.sun_path) less the closing NUL; unix(7), and <sys/un.h> of the BSDs
 SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103
@@ -34,7 +34,7 @@ class EmbeddedServerError(Exception):
 
 
 class EmbeddedServer:
-    """One server process and its data directory: a part of a :class:`messaging.supervisor.Supervisor`.
+    """One server process and its data directory: a part of a :class:`messaging.standalone.supervisor.Supervisor`.
 
     ``directory`` holds the append-only file and the log, ``socket`` is where clients connect, ``port`` (0: none) is
     opened on the loopback interface as well. ``options`` are directives that win over the ones here.

@@ -29,10 +29,10 @@ from django.db.migrations.executor import MigrationExecutor
 
 from messaging import connection
 from messaging.conf import conf
-from messaging.embedded import EmbeddedServer, EmbeddedServerError
 from messaging.errors import MessagingError
-from messaging.readiness import Readiness
-from messaging.supervisor import Child, Supervisor
+from messaging.standalone.embedded import EmbeddedServer, EmbeddedServerError
+from messaging.standalone.readiness import Readiness
+from messaging.standalone.supervisor import Child, Supervisor
 
 REDIS_SECONDS = 2.0  # for a server that the settings name to answer
 
@@ -214,7 +214,13 @@ def first_admin() -> str:
 def children(plan: Plan, listening: socket.socket) -> list[Child]:
     """The site's own processes."""
     descriptor = listening.fileno()
-    web = [sys.executable, "-m", "messaging.webserver", str(descriptor), str(plan.drain_seconds / 2)]
+    web = [
+        sys.executable,
+        "-m",
+        "messaging.standalone.webserver",
+        str(descriptor),
+        str(plan.drain_seconds / 2),
+    ]
     made = [Child("web", web, cwd=plan.project, pass_fds=[descriptor])]
     if not conf.LISTEN_IN_WEB:
         made.append(Child("listen", [sys.executable, "-m", "django", "listen"], cwd=plan.project))

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shutil
+import time
 import unicodedata
 from collections.abc import Callable
 from typing import Any
@@ -153,3 +154,19 @@ class StatusLine:
     def _make_way(self, record: logging.LogRecord) -> bool:
         self.clear()
         return True
+
+
+class Rate:
+    """A growing count -> how fast it grows, over about the last second."""
+
+    def __init__(self) -> None:
+        self._marks: list[tuple[float, int]] = []
+
+    def of(self, count: int) -> float:
+        """Per second."""
+        now = time.monotonic()
+        self._marks.append((now, count))
+        while len(self._marks) > 2 and now - self._marks[1][0] > 1.0:
+            del self._marks[0]
+        then, before = self._marks[0]
+        return (count - before) / (now - then) if now > then else 0.0
