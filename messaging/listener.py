@@ -58,7 +58,6 @@ class Listener:
         self._captures: list[ChannelCapture | ListCapture] = []
         self._outages = Outages()
         self._was = ""
-        self._run_ids: dict[int, str] = {}  # by partition: of the server that was read last
         self._stored_before = self._captured_before = 0
         self.in_charge = threading.Event()  # set while this listener relays
 
@@ -115,10 +114,7 @@ class Listener:
             lease.beat(self._client, msgspec.json.encode(self.report()))
 
     def _begin_work(self) -> None:
-        self._relays = [
-            Relay(self._client, partition, run_id=self._run_ids.get(partition, ""))
-            for partition in log.partitions()
-        ]
+        self._relays = [Relay(self._client, partition) for partition in log.partitions()]
         for relay in self._relays:
             self._loops.append(_relay_loop(relay, self._outages))
         if self._channels:
@@ -154,7 +150,6 @@ class Listener:
                 logger.error("%s did not end within %.0f s", loop.name, STOP_SECONDS)
         for capture in self._captures:
             capture.close()
-        self._run_ids = {relay.partition: relay.run_id for relay in self._relays} or self._run_ids
         self._stored_before += sum(relay.stored for relay in self._relays)
         self._captured_before += sum(capture.captured for capture in self._captures)
         self._relays, self._captures = [], []

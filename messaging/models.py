@@ -145,6 +145,9 @@ class Cursor(models.Model):
     reader = models.CharField(_("reader"), max_length=50)
     partition = models.PositiveSmallIntegerField(_("partition"))
     epoch = models.CharField(_("epoch"), max_length=16, blank=True)
+    run_id = models.CharField(
+        _("server"), max_length=40, blank=True, help_text=_("The run id of the Redis that was read last.")
+    )
     fence = models.BigIntegerField(_("fence"), default=0, help_text=_("Grows each time a reader takes over."))
     log_ms = models.BigIntegerField(_("position (ms)"), default=0)
     log_seq = models.BigIntegerField(_("position (sequence)"), default=0)

@@ -42,12 +42,12 @@ class LostFence(Exception):
 class Relay:
     """Moves one partition of the log into the table. One thread at a time may use it."""
 
-    def __init__(self, client: redis.Redis, partition: int, *, run_id: str = "") -> None:
+    def __init__(self, client: redis.Redis, partition: int) -> None:
         self._client = client
         self.partition = partition
         self.stored = 0  # entries, since this relay was made
         self.caught_up = False  # did the last read reach the end?
-        self._stand = Stand("", run_id, log.START)
+        self._stand = Stand("", "", log.START)
         self._fence = 0
         self._count = 100  # entries of the next read: grows and shrinks with the size of events
         self._known_channels: set[str] = set()
@@ -57,11 +57,6 @@ class Relay:
     def position(self) -> Position:
         """Everything up to here is stored."""
         return self._stand.position
-
-    @property
-    def run_id(self) -> str:
-        """Of the server that was read last, "" if not known."""
-        return self._stand.run_id
 
     def take_over(self) -> None:
         """Raise the fence: from here on, a relay that believes to be in charge is refused by the database."""
@@ -85,7 +80,7 @@ class Relay:
 
     def _take(self, cursor: Cursor) -> None:
         self._fence = cursor.fence
-        self._stand = Stand(cursor.epoch, self.run_id, Position(cursor.log_ms, cursor.log_seq))
+        self._stand = Stand(cursor.epoch, cursor.run_id, Position(cursor.log_ms, cursor.log_seq))
 
     def step(self, *, block_ms: int) -> int:
         """Read one batch and store it; how many entries. Waits up to ``block_ms`` for the first.
@@ -135,9 +130,9 @@ class Relay:
         """Something is not as it was. Go on from where that leads, and record what may have been lost."""
         stood, now = self._stand, log.bounds(self._client, self.partition)
         reason, stand = judge(stood, now, run_id=read.run_id, found=read.found)
-        if reason or (stand.epoch, stand.position) != (stood.epoch, stood.position):
+        if reason or stand[:3] != stood[:3]:
             with transaction.atomic(using=conf.DATABASE):
-                self._move(stand.position, stand.epoch)
+                self._move(stand)
                 if reason:
                     Gap.objects.using(conf.DATABASE).create(
                         partition=self.partition,
@@ -198,7 +193,7 @@ class Relay:
         now = datetime.now(UTC)
         using = conf.DATABASE
         with transaction.atomic(using=using):
-            self._move(position, self._stand.epoch)
+            self._move(self._stand._replace(position=position))
             with connections[using].cursor() as cursor:
                 if good:
                     storage.store(
@@ -228,8 +223,8 @@ class Relay:
             quarantined_at=now,
         )
 
-    def _move(self, position: Position, epoch: str) -> None:
-        """Compare-and-set of the position, or :class:`LostFence`."""
+    def _move(self, stand: Stand) -> None:
+        """Compare-and-set of where we stand, or :class:`LostFence`."""
         moved = (
             Cursor.objects.using(conf.DATABASE)
             .filter(
@@ -240,7 +235,13 @@ class Relay:
                 log_ms=self.position.ms,
                 log_seq=self.position.seq,
             )
-            .update(epoch=epoch, log_ms=position.ms, log_seq=position.seq, moved_at=datetime.now(UTC))
+            .update(
+                epoch=stand.epoch,
+                run_id=stand.run_id,
+                log_ms=stand.position.ms,
+                log_seq=stand.position.seq,
+                moved_at=datetime.now(UTC),
+            )
         )
         if not moved:
             raise LostFence(f"partition {self.partition} was moved on by another listener")

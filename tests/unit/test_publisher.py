@@ -49,7 +49,7 @@ def test_subscribers_outside_hear_the_envelope_with_its_place_in_the_log(
 
 
 def test_the_epoch_stays_until_the_log_is_born_anew(fake_broker: fakeredis.FakeRedis) -> None:
-    assert log.bounds(fake_broker, 0) == ("", 0, None, log.START)
+    assert log.bounds(fake_broker, 0) == ("", 0, None, log.START, 0)
     messaging.publish("a", 1)
     first = log.bounds(fake_broker, 0).epoch
     messaging.publish("a", 1)
