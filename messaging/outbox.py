@@ -21,7 +21,7 @@ from messaging import log
 from messaging.conf import conf
 from messaging.errors import BrokerError
 from messaging.event import Event, encode
-from messaging.log import Position
+from messaging.log import Bounds, Position
 from messaging.models import Message
 from messaging.rows import pending_row
 from messaging.sender import Prepared, send
@@ -130,12 +130,13 @@ class Sweeper:
     """Sends again what is pending although the relay has read past the point where it must have been.
 
     For each overdue row a barrier is noted: the end of the log at that moment. Only once the relay has stored
-    everything up to the barrier and the row is still pending is it certain that the log does not have it.
+    everything up to the barrier and the row is still pending is it certain that the log does not have it. A log that
+    has lost that end, or is another one, will never be read up to it: then a new barrier is noted.
     """
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._barrier: dict[int, Position] = {}
+        self._barrier: dict[int, Bounds] = {}
         self._waiting: list[int] = []
         self._pause = 0.0
         self._not_before = 0.0
@@ -149,9 +150,13 @@ class Sweeper:
             self._waiting = self._overdue()
             if not self._waiting:
                 return 0
-            self._barrier = {each: log.bounds(self._client, each).last for each in log.partitions()}
-        if any(stored_up_to.get(partition, log.START) < end for partition, end in self._barrier.items()):
-            return 0
+            self._barrier = {each: log.bounds(self._client, each) for each in log.partitions()}
+        for partition, barrier in self._barrier.items():
+            if stored_up_to.get(partition, log.START) < barrier.last:
+                now = log.bounds(self._client, partition)
+                if now.epoch != barrier.epoch or now.last < barrier.last:
+                    self._waiting = []
+                return 0
         ids, self._waiting = self._waiting, []
         sent = 0
         for start in range(0, len(ids), SEND_ROWS):

@@ -401,6 +401,29 @@ def test_a_log_cut_to_nothing_while_the_relay_was_stopped_loses_no_outbox_messag
     assert Gap.objects.using(database).count() == 1
 
 
+@pytest.mark.parametrize("how", ["flushall", "older state"])
+def test_a_log_that_goes_behind_the_barrier_does_not_hold_the_outbox_up(
+    database: str, broker: TestServer, how: str
+) -> None:
+    """The relay never comes to the end that was noted, since that log is no more."""
+    with transaction.atomic(using=database):
+        publish(1)
+    ours, sweeper = new_relay(), Sweeper(connection.client())
+    assert sweep(ours, sweeper) == 0
+    admin = broker.client()
+    if how == "flushall":
+        admin.flushall()
+    else:
+        (entry,) = log.newest(admin, 0, count=1)
+        admin.delete(keys.log(0))
+        admin.xgroup_create(keys.log(0), "g", mkstream=True)  # what a snapshot had: a log, but not that entry
+        assert entry.position > log.bounds(admin, 0).last
+    drain(ours)
+    assert [sweep(ours, sweeper) for _ in range(2)] == [0, 1]
+    drain(ours)
+    assert stored(database) == [1]
+
+
 def test_a_row_that_cannot_be_sent_does_not_hold_up_the_others(
     database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
