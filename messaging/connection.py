@@ -7,11 +7,13 @@ timeout. RESP2 is spoken, which costs no round trip to greet. Nothing made befor
 from __future__ import annotations
 
 import os
+import re
 import threading
 from typing import Any
 
 import redis
 import redis.asyncio as aioredis
+from django.core.cache import InvalidCacheBackendError
 from django_redis import get_redis_connection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
@@ -25,6 +27,7 @@ from redis.sentinel import SentinelConnectionPool
 from messaging.conf import conf
 from messaging.errors import Misconfigured
 
+_PASSWORD = re.compile(r"([?&]password=)[^&]*")
 _TARGET_KEYS = ("host", "port", "path", "db", "username", "password", "credential_provider")
 
 _pools: dict[tuple[str, float | None], ConnectionPool] = {}
@@ -34,7 +37,12 @@ _lock = threading.Lock()
 def _target() -> ConnectionPool:
     """The pool that says where Redis is: made from the URL, or django-redis's own for an alias."""
     if alias := conf.CACHE_ALIAS:
-        pool = get_redis_connection(alias).connection_pool
+        try:
+            pool = get_redis_connection(alias).connection_pool
+        except InvalidCacheBackendError:
+            raise Misconfigured(f"MESSAGING['CACHE_ALIAS']: there is no cache {alias!r} in CACHES") from None
+        except NotImplementedError:
+            pool = None
         if not isinstance(pool, ConnectionPool):
             raise Misconfigured(
                 f"MESSAGING['CACHE_ALIAS']: {alias!r} is not a django-redis cache of one server"
@@ -51,6 +59,7 @@ def safe_url(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     credentials, at, host = rest.rpartition("@")
     user = credentials.partition(":")[0]
+    host = _PASSWORD.sub(r"\1***", host)
     return f"{scheme}{separator}{user}{':***' if credentials else ''}{at}{host}"
 
 
