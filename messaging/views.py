@@ -23,9 +23,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from messaging import single
 from messaging.attributes import check_attribute, check_channel
+from messaging.conf import conf
+from messaging.doctor.facts import cli
 from messaging.entered import NotJson, data_of
 from messaging.errors import BrokerError, InvalidMessage, MessageTooLarge, Unencodable
 from messaging.models import Channel, Message
+from messaging.patterns import matches_any
 from messaging.publisher import publish as publish_event
 
 logger = logging.getLogger("messaging.publish")
@@ -67,8 +70,11 @@ def needs(permission: str) -> Callable[[View], View]:
 @needs(VIEW)
 def live(request: HttpRequest) -> HttpResponse:
     """The live log page."""
+    may_publish = request.user.has_perm(PUBLISH)
     context = {
-        "may_publish": request.user.has_perm(PUBLISH),
+        "may_publish": may_publish,
+        "captures": matches_any(conf.CAPTURE_CHANNELS, "updates"),
+        "redis_cli": cli() if may_publish else "redis-cli",  # where Redis is concerns nobody else
         "stored_url": _admin_url(request, "changelist"),
         "login_url": resolve_url(settings.LOGIN_URL),
     }
