@@ -85,8 +85,6 @@ class Conf:
 
     def __getattribute__(self, name: str) -> Any:
         default = object.__getattribute__(self, name)
-        if not name.isupper():
-            return default
         given = _seen.get("MESSAGING")
         if given is None:
             given = getattr(settings, "MESSAGING", {})
