@@ -105,6 +105,15 @@ def comment(text: str) -> bytes:
     return b": %b\n" % text.replace("\n", " ").encode()
 
 
+def channel_of(body: bytes | None) -> str | None:
+    """The channel of an entry, ``None`` if it is no event: :func:`message` without the frame."""
+    try:
+        (body or b"").decode()
+        return _envelope.decode(body or b"").subject
+    except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
+        return None
+
+
 def message(
     location: str, body: bytes | None, fields: Sequence[bytes], *, limit: int
 ) -> tuple[str | None, bytes]:

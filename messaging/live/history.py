@@ -4,50 +4,29 @@ been trimmed. Blocks; runs on a thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import redis
-from django.db.models import Q, QuerySet
 
-from messaging import event, log
+from messaging import log
 from messaging.conf import conf
-from messaging.frames import Place, Where, format_id, message
+from messaging.frames import Place, Where, channel_of, format_id, message
+from messaging.live import stored
 from messaging.live.filters import Filter
+from messaging.live.pages import Gap, Page, Source
 from messaging.live.ring import Item, in_order, renumbered
 from messaging.log import Entry, Position
-from messaging.models import Cursor, Message
-from messaging.relay import READER
 
+PROBE_ENTRIES = 20
 PAGE_ENTRIES = 500
 PAGE_BYTES = 4 * 1024 * 1024
 SCAN_ENTRIES = 5000  # how far back history is looked for entry by entry
 
 
-class Gap(NamedTuple):
-    """What a client missed, or may have missed."""
-
-    since: str | None
-    to: Where
-    reason: str  # "trimmed", "reborn" or "overrun"
-    missed: int | None = None
-
-    def facts(self) -> dict[str, object]:
-        return {"from": self.since, "to": format_id(self.to), "reason": self.reason, "missed": self.missed}
-
-
-class Page(NamedTuple):
-    """Items behind a place, and the place behind them. ``where`` stays when there is nothing more in the log."""
-
-    items: Sequence[Item]
-    where: Where
-    gap: Gap | None = None
-
-
 def item_of(entry: Entry, epoch: str) -> Item:
     """An entry as a frame, for a reader of its partition alone."""
     channel, data = message(entry.location, entry.body, entry.fields, limit=conf.LIVE_PAYLOAD_BYTES)
-    return Item.of(entry.partition, _alone(entry.partition, Place(epoch, *entry.position)), channel, data)
+    return Item.alone(entry.partition, Place(epoch, *entry.position), channel, data)
 
 
 # -- what came after a place --------------------------------------------------------------------------------------
@@ -59,7 +38,7 @@ def after(client: redis.Redis, since: Where, filter_: Filter, *, upto: Where | N
     With a ``gap`` there are no items: the caller tells it and goes on from its end. Raises what redis-py and the
     database raise.
     """
-    sources: list[_Source] = []
+    sources: list[Source] = []
     for partition, place in enumerate(since):
         source = _source(client, partition, place, filter_, None if upto is None else upto[partition])
         if isinstance(source, Gap):
@@ -74,83 +53,59 @@ def after(client: redis.Redis, since: Where, filter_: Filter, *, upto: Where | N
             items += source.items
             where.append(source.upto)
         else:
-            within = [item for item in source.items if _own(item)[1:] <= limit]
+            within = [item for item in source.items if item.own[1:] <= limit]
             items += within
-            where.append(_own(within[-1]) if within else place)
+            where.append(within[-1].own if within else place)
     if len(since) > 1:
-        items.sort(key=lambda item: (_own(item)[1:], item.partition))
+        items.sort(key=lambda item: (item.own[1:], item.partition))
         items = list(renumbered(items, since))
     return Page(items, tuple(where))
 
 
-class _Source(NamedTuple):
-    """What one partition has behind a place. ``upto``: how far that is; ``more``: does it go on there?"""
-
-    items: list[Item]
-    upto: Place
-    more: bool
-
-
 def _source(
     client: redis.Redis, partition: int, since: Place, filter_: Filter, end: Place | None
-) -> _Source | Gap:
+) -> Source | Gap:
     last = Position(*end[1:]) if end is not None and end.epoch == since.epoch else None
-    entries = log.between(client, partition, Position(*since.after()[1:]), last, count=PAGE_ENTRIES)
+    entries, more = _read(client, partition, Position(*since.after()[1:]), last)
     # Asked after the entries were read: what is true now was true for them.
     bounds = log.bounds(client, partition)
     nothing = Place("", *log.START)
     if not bounds.epoch:
-        return _Source([], since, False) if since == nothing else Gap(None, (nothing,), "reborn")
+        return Source([], since, False) if since == nothing else Gap(None, (nothing,), "reborn")
     if since.epoch != bounds.epoch:
         start = Place(bounds.epoch, *log.START)
         if since == nothing:
-            return _Source([], start, True)
+            return Source([], start, True)
         return Gap(None, (start,), "reborn")
     if since[1:] > bounds.last:  # the log has lost its end: after a crash, or a failover
         return Gap(None, (Place(bounds.epoch, *bounds.last),), "reborn")
     first = Place(bounds.epoch, *(bounds.first or Place("", *bounds.last).after()[1:]))
     if since < first.before() and since[1:] != bounds.last:
-        stored = _stored(partition, since, first, filter_)
-        if stored is not None:
-            return stored
-    items = [item for entry in entries if filter_.takes((item := item_of(entry, since.epoch)).channel)]
+        found = stored.behind(partition, since, first, filter_)
+        if found is not None:
+            return found
+    items = [item_of(entry, since.epoch) for entry in entries if filter_.takes(channel_of(entry.body))]
     upto = Place(since.epoch, *entries[-1].position) if entries else since
-    return _Source(items, upto, len(entries) == PAGE_ENTRIES)
+    return Source(items, upto, more)
 
 
-def _stored(partition: int, since: Place, first: Place, filter_: Filter) -> _Source | Gap | None:
-    """Rows between a place and the log's first entry; a gap where the table has not got them; ``None`` if there never
-    were any."""
-    rows = _rows().filter(epoch=since.epoch, partition=partition)
-    behind = rows.filter(log_ms__gte=since.ms, log_ms__lte=first.ms).order_by("log_ms", "log_seq")
-    behind = behind.exclude(log_ms=since.ms, log_seq__lte=since.seq)
-    if since[1:] != log.START:
-        upto_here = Q(log_ms__lt=since.ms) | Q(log_ms=since.ms, log_seq__lte=since.seq)
-        if rows.filter(upto_here).order_by("-log_ms", "-log_seq").first() is None:
-            # No row is as old as this place: rows behind it may have been removed as well.
-            row = behind.first()
-            found = first if row is None else min(first, _place(row))
-            return Gap(None, (found.before(),), "trimmed")
-    if filter_.exact is not None:
-        behind = behind.filter(channel__in=filter_.exact)
-    page = [row for row in behind[:PAGE_ENTRIES] if _place(row) < first]
-    if len(page) == PAGE_ENTRIES:
-        upto = _place(page[-1])
-    else:
-        upto = min(first.before(), _relayed(partition, since.epoch))
-        if upto <= since:
-            return None if since[1:] == log.START else Gap(None, (first.before(),), "trimmed")
-    return _Source(
-        [item for row in page if filter_.takes(row.channel) and (item := _row_item(row))], upto, True
-    )
+def _read(
+    client: redis.Redis, partition: int, first: Position, last: Position | None
+) -> tuple[list[Entry], bool]:
+    """A page of entries, some first to learn how large they are; and whether there may be more."""
+    entries = log.between(client, partition, first, last, count=PROBE_ENTRIES)
+    if len(entries) < PROBE_ENTRIES:
+        return entries, False
+    count = min(PAGE_ENTRIES, PAGE_BYTES // _average(entries)) - PROBE_ENTRIES
+    if count <= 0:
+        return entries, True
+    behind = Position(*Place("", *entries[-1].position).after()[1:])
+    rest = log.between(client, partition, behind, last, count=count)
+    return entries + rest, len(rest) == count
 
 
-def _relayed(partition: int, epoch: str) -> Place:
-    """How far the table has this log."""
-    cursor = (
-        Cursor.objects.using(conf.DATABASE).filter(reader=READER, partition=partition, epoch=epoch).first()
-    )
-    return Place(epoch, *log.START) if cursor is None else Place(epoch, cursor.log_ms, cursor.log_seq)
+def _average(entries: Sequence[Entry]) -> int:
+    return sum(len(entry.raw) for entry in entries) // len(entries) + 1
 
 
 # -- what came before a place -------------------------------------------------------------------------------------
@@ -158,7 +113,7 @@ def _relayed(partition: int, epoch: str) -> Place:
 
 def before(client: redis.Redis, origin: Where, filter_: Filter, *, count: int) -> list[Item]:
     """Up to ``count`` messages up to and including ``origin``, oldest first: from the newest 5,000 entries of the log
-    there, then from the table if the filter is nothing but names (that is an index; a glob would read everything)."""
+    there; from the table if the filter is nothing but names (that is an index; a glob would read everything)."""
     items: list[Item] = []
     oldest: list[Place] = []
     for partition, place in enumerate(origin):
@@ -166,7 +121,7 @@ def before(client: redis.Redis, origin: Where, filter_: Filter, *, count: int) -
         items += found
         oldest.append(scanned)
     if len(items) < count and filter_.exact is not None:
-        items += _older_rows(filter_.exact, oldest, count - len(items))
+        items += stored.older(filter_.exact, oldest, count - len(items))
     return in_order(items, origin)[-count:]
 
 
@@ -178,30 +133,23 @@ def _scan(
     oldest = origin.after()
     if log.bounds(client, partition).epoch != origin.epoch:
         return found, oldest  # another log by now
-    page = 100
-    for _ in range(SCAN_ENTRIES // 100):
+    # From where the table has it all, an index finds the rest.
+    enough = (
+        stored.relayed(partition, origin.epoch)
+        if filter_.exact is not None
+        else Place(origin.epoch, *log.START)
+    )
+    page, scanned = PROBE_ENTRIES, 0
+    while len(found) < count and scanned < SCAN_ENTRIES and oldest > enough:
         entries = log.newest(client, partition, count=page, before=Position(*oldest[1:]))
-        for entry in entries:
-            item = item_of(entry, origin.epoch)
-            if filter_.takes(item.channel):
-                found.append(item)
+        found += [item_of(entry, origin.epoch) for entry in entries if filter_.takes(channel_of(entry.body))]
         if entries:
             oldest = Place(origin.epoch, *entries[-1].position)
-        if len(entries) < page or len(found) >= count:
+        if len(entries) < page:
             break
+        scanned += page
+        page = max(1, min(PAGE_ENTRIES, PAGE_BYTES // _average(entries), page * 4))
     return found[:count], oldest
-
-
-def _older_rows(names: Iterable[str], oldest: Sequence[Place], count: int) -> list[Item]:
-    """The newest rows of these channels that are older than what was scanned of the log."""
-    latest = max(place.ms for place in oldest)
-    rows = _rows().filter(channel__in=names, log_ms__lte=latest).order_by("-log_ms", "-log_seq")
-    found = [
-        _row_item(row)
-        for row in rows[: count + PAGE_ENTRIES]
-        if _place(row)[1:] < oldest[row.partition or 0][1:]
-    ]
-    return found[:count]
 
 
 def retention(client: redis.Redis) -> dict[str, int | None]:
@@ -212,29 +160,3 @@ def retention(client: redis.Redis) -> dict[str, int | None]:
         "oldest": min((each.first.ms for each in bounds if each.first), default=None),
         "cap": conf.REPLAY_ENTRIES * conf.PARTITIONS,
     }
-
-
-# -- rows ---------------------------------------------------------------------------------------------------------
-
-
-def _rows() -> QuerySet[Message]:
-    return Message.objects.using(conf.DATABASE).stored().filter(partition__lt=conf.PARTITIONS)
-
-
-def _place(row: Message) -> Place:
-    return Place(row.epoch or "", row.log_ms or 0, row.log_seq or 0)
-
-
-def _row_item(row: Message) -> Item:
-    place, partition = _place(row), row.partition or 0
-    body = event.encode(row.as_event())
-    channel, data = message(row.location or "", body, (), limit=conf.LIVE_PAYLOAD_BYTES)
-    return Item.of(partition, _alone(partition, place), channel, data)
-
-
-def _own(item: Item) -> Place:
-    return item.where[item.partition]
-
-
-def _alone(partition: int, place: Place) -> Where:
-    return (Place("", 0, 0),) * partition + (place,)

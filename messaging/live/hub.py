@@ -21,7 +21,8 @@ from messaging.live.access import Gate
 from messaging.live.counters import counters
 from messaging.live.feed import Feed
 from messaging.live.filters import Filter
-from messaging.live.history import Gap, item_of
+from messaging.live.history import item_of
+from messaging.live.pages import Gap
 from messaging.live.reader import Reader
 from messaging.live.ring import Item, Ring, renumbered
 from messaging.live.threads import Threads

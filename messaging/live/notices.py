@@ -10,7 +10,7 @@ from messaging.frames import RETRY_MS, Where, format_id, named
 from messaging.live.counters import counters
 from messaging.live.feed import CHUNK_BYTES
 from messaging.live.filters import Filter
-from messaging.live.history import Gap
+from messaging.live.pages import Gap
 from messaging.live.ring import Item
 
 OVERLOAD_SECONDS = (5.0, 15.0)

@@ -16,6 +16,7 @@ from messaging.conf import conf
 from messaging.frames import format_id
 from messaging.live import history, notices
 from messaging.live.counters import counters
+from messaging.live.pages import Gap, Page
 from messaging.live.ring import Item, in_order
 from messaging.live.threads import Resting
 
@@ -63,7 +64,7 @@ async def missed(stream: Stream) -> AsyncGenerator[bytes, None]:
                 yield chunk
             return
         if stream.replayed > conf.LIVE_CATCH_UP:
-            skipped = history.Gap(format_id(stream.since), hub.heads, "overrun")
+            skipped = Gap(format_id(stream.since), hub.heads, "overrun")
             stream.since, stream.replayed = hub.heads, 0
             yield notices.gap(skipped)
             continue
@@ -81,7 +82,7 @@ async def missed(stream: Stream) -> AsyncGenerator[bytes, None]:
             yield chunk
 
 
-async def _page(stream: Stream) -> history.Page | None:
+async def _page(stream: Stream) -> Page | None:
     """The next page of what was missed; ``None`` if it cannot be read just now."""
     counters.catch_ups += 1
     read = partial(history.after, since=stream.since, filter_=stream.filter, upto=stream.hub.heads)

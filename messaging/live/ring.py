@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from messaging.frames import Where, with_id
+from messaging.frames import Place, Where, with_id
 from messaging.live.filters import Filter
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -26,6 +26,15 @@ class Item(NamedTuple):
     def of(cls, partition: int, where: Where, channel: str | None, data: bytes) -> Item:
         frame = with_id(where, data)
         return cls(partition, where, channel, frame, len(frame) - len(data))
+
+    @classmethod
+    def alone(cls, partition: int, place: Place, channel: str | None, data: bytes) -> Item:
+        """As a reader of its partition alone numbers it."""
+        return cls.of(partition, (Place("", 0, 0),) * partition + (place,), channel, data)
+
+    @property
+    def own(self) -> Place:
+        return self.where[self.partition]
 
     def seen_from(self, where: Where) -> Item:
         """The same with the id of another reader, who came by another order of the partitions."""
@@ -108,7 +117,7 @@ def renumbered(items: Iterable[Item], since: Where) -> Iterator[Item]:
     """Items with the ids of a reader that stood at ``since`` and reads them in this order."""
     where = list(since)
     for item in items:
-        where[item.partition] = item.where[item.partition]
+        where[item.partition] = item.own
         yield item.seen_from(tuple(where))
 
 
@@ -118,8 +127,8 @@ def in_order(items: Iterable[Item], upto: Where) -> list[Item]:
     Before the first item of a partition a client has to be taken to have read up to just before it; of a partition
     without an item, up to where the history ends.
     """
-    ordered = sorted(items, key=lambda item: (item.where[item.partition][1:], item.partition))
+    ordered = sorted(items, key=lambda item: (item.own[1:], item.partition))
     since = list(upto)
     for item in reversed(ordered):
-        since[item.partition] = item.where[item.partition].before()
+        since[item.partition] = item.own.before()
     return list(renumbered(ordered, tuple(since)))
