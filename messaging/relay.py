@@ -15,6 +15,7 @@ from messaging import keys, log, scripts, storage
 from messaging.conf import conf
 from messaging.continuity import REASONS, Stand, judge
 from messaging.decoder import NotAnEvent
+from messaging.eviction import evict
 from messaging.log import Entry, Position
 from messaging.models import Cursor, Gap, Quarantine
 
@@ -62,6 +63,7 @@ class Relay:
         """Raise the fence: from here on, a relay that believes to be in charge is refused by the database."""
         using = conf.DATABASE
         with transaction.atomic(using=using):
+            evict(connections[using], seconds=conf.LEASE_SECONDS)
             cursor, _ = (
                 Cursor.objects.using(using)
                 .select_for_update()

@@ -70,6 +70,17 @@ class Rows:
         connection.execute("BEGIN IMMEDIATE")
         return connection
 
+    def is_locked(self) -> bool:
+        """Does a SQLite file's write lock stay held for half a second? Writers let it go within a few ms."""
+        if not self.is_sqlite:
+            return False
+        with closing(sqlite3.connect(self._config["NAME"], timeout=0.5, isolation_level=None)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+        return False
+
     # -- what is there
 
     def messages(self) -> list[Row]:

@@ -2,7 +2,10 @@
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +22,7 @@ from messaging.models import Channel, Cursor, Gap, Message, Quarantine
 from messaging.relay import LostFence, Relay
 from tests.integration.relaying import drain, logged, new_relay, relay_all, stored
 from tests.servers import TestServer
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("broker")
 
@@ -148,6 +152,47 @@ def test_of_two_relays_with_one_fence_the_one_that_comes_second_rolls_back(datab
         race(first_again, first)
     assert stored(database) == [1, 2, 3, 4]
     assert Cursor.objects.using(database).get().log_ms == first.position.ms
+
+
+def test_a_relay_that_froze_inside_its_transaction_does_not_keep_the_next_from_taking_over(
+    postgresql: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.MESSAGING = settings.MESSAGING | {"LEASE_SECONDS": 1.0}
+    publish(1, 2)
+    frozen, go_on = threading.Event(), threading.Event()
+    store = storage.store
+
+    def freeze(*arguments: Any, **options: Any) -> None:
+        if not frozen.is_set():
+            frozen.set()
+            assert go_on.wait(40)
+        store(*arguments, **options)
+
+    def first() -> None:
+        try:
+            with pytest.raises(OperationalError):
+                relay_all()
+        finally:
+            connections.close_all()
+
+    def takes_over(relay: Relay) -> bool:
+        with suppress(OperationalError):  # the lock is not old enough to be broken
+            relay.take_over()
+            return True
+        return False
+
+    monkeypatch.setattr(storage, "store", freeze)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(first)
+        try:
+            assert frozen.wait(20)
+            second = Relay(connection.client(), 0)
+            eventually(lambda: takes_over(second), timeout=20)
+            drain(second)
+        finally:
+            go_on.set()
+        running.result(20)
+    assert stored(postgresql) == [1, 2]
 
 
 def test_the_race_is_lost_without_the_compare_and_set(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
