@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from django.db import connections
 
@@ -22,7 +22,8 @@ class Resting(Exception):
 
 
 class Threads:
-    """Jobs queue for the threads. A thread that finds the queue empty closes its database connections.
+    """Jobs queue for the threads. A thread takes one after the other, and closes its database connections when there
+    is none left.
 
     With ``rest``, a job that fails makes those behind it fail at once for a second: a thousand streams that ask a
     Redis which hangs wait for one time-out, not for a thousand.
@@ -30,32 +31,45 @@ class Threads:
 
     def __init__(self, name: str, *, rest: bool = False) -> None:
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix=f"messaging-live-{name}")
-        self._lock = threading.Lock()
-        self._waiting = 0
+        self._jobs: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._rest = rest
         self._rest_until = 0.0
 
     async def run(self, job: Callable[[], T]) -> T:
         """Run it and return what it returns, or raise what it raises; :class:`Resting`."""
-        with self._lock:
-            self._waiting += 1
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._run, job)
+        result: Future[T] = Future()
+        self._jobs.append((job, result))
+        self._executor.submit(self._work)
+        return await asyncio.wrap_future(result)
 
-    def _run(self, job: Callable[[], T]) -> T:
-        with self._lock:
-            self._waiting -= 1
+    def _work(self) -> None:
+        took = False
+        while True:
+            try:
+                job, result = self._jobs.popleft()
+            except IndexError:
+                break
+            took = True
+            if result.set_running_or_notify_cancel():
+                self._settle(job, result)
+        if took:
+            connections.close_all()
+
+    def _settle(self, job: Callable[[], Any], result: Future[Any]) -> None:
         if time.monotonic() < self._rest_until:
-            raise Resting
+            result.set_exception(Resting())
+            return
         try:
-            return job()
-        except Exception:
+            value = job()
+        except BaseException as error:
             if self._rest:
                 self._rest_until = time.monotonic() + REST_SECONDS
-            raise
-        finally:
-            if not self._waiting:
-                connections.close_all()
+            result.set_exception(error)
+        else:
+            result.set_result(value)
 
     def close(self) -> None:
         """Forget what is queued and let the threads end."""
+        while self._jobs:
+            self._jobs.pop()[1].cancel()
         self._executor.shutdown(wait=False, cancel_futures=True)

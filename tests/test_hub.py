@@ -1,0 +1,255 @@
+"""The parts that all streams of a process share: questions asked once, threads that hold nothing, signals, flushes."""
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.models import Permission, User
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import connections
+
+from messaging import publish
+from messaging.live import access, stopping
+from messaging.live.filters import Filter
+from messaging.live.hub import Hub
+from messaging.live.query import Query
+from messaging.live.stream import Stream
+from messaging.live.threads import Resting, Threads
+from messaging.publisher import publish_many
+from tests.conftest import reset_clients
+from tests.servers import TestServer
+from tests.sse import Sse, parse
+
+pytestmark = pytest.mark.anyio
+
+
+async def soon(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - any condition, and nobody who would set an event
+            await asyncio.sleep(0.005)
+
+
+class Client:
+    """A stream that is read as fast as it comes."""
+
+    def __init__(self, hub: Hub, *channels: str, last: int = 0) -> None:
+        self.chunks: list[bytes] = []
+        self.stream = Stream(hub, Query(Filter.of(channels), last, None))
+        self.task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        async for chunk in self.stream.chunks():
+            self.chunks.append(chunk)
+
+    @property
+    def events(self) -> list[Sse]:
+        return parse(b"".join(self.chunks))
+
+    @property
+    def payloads(self) -> list[Any]:
+        return [event.data["event"]["data"] for event in self.events if event.name == "message"]
+
+    async def live(self) -> "Client":
+        await soon(lambda: any(event.name == "live" for event in self.events))
+        return self
+
+
+# -- the hub
+
+
+async def test_clients_of_one_filter_share_bytes_and_a_burst_is_one_write(broker: TestServer) -> None:
+    hub = Hub()
+    try:
+        one, two, other = [await Client(hub, *names).live() for names in (["a", "b"], ["b", "a"], ["a*"])]
+        assert one.stream.feed is two.stream.feed is not other.stream.feed
+        before = len(one.chunks)
+        await asyncio.to_thread(publish_many, [("a", n) for n in range(300)])
+        for client in (one, two, other):
+            await soon(lambda client=client: len(client.payloads) == 300)
+            assert client.payloads == list(range(300))
+        assert len(one.chunks) - before < 30
+        assert all(
+            mine is theirs for mine, theirs in zip(one.chunks[before:], two.chunks[before:], strict=True)
+        )
+    finally:
+        await hub.close()
+    assert one.events[-1].name == "bye"
+
+
+async def test_a_feed_goes_with_its_last_client(broker: TestServer) -> None:
+    hub = Hub()
+    try:
+        one, two = await Client(hub, "x").live(), await Client(hub, "x").live()
+        await asyncio.to_thread(publish, "x", 1)
+        await soon(lambda: one.payloads == two.payloads == [1])
+        for client, left in ((one, 1), (two, 0)):
+            client.stream.leave()
+            await client.task
+            assert (len(hub.streams), len(hub._feeds)) == (left, min(left, 1))
+        await asyncio.to_thread(publish, "x", 2)
+        again = await Client(hub, "x", last=5).live()
+        assert again.payloads == [1, 2]
+    finally:
+        await hub.close()
+
+
+async def test_a_closed_hub_leaves_nothing_behind(broker: TestServer) -> None:
+    tasks = asyncio.all_tasks()
+    hub = Hub()
+    clients = [await Client(hub).live() for _ in range(20)]
+    await hub.close()
+    await asyncio.gather(*(client.task for client in clients))
+    await soon(lambda: asyncio.all_tasks() == tasks)
+    await soon(lambda: not [t for t in threading.enumerate() if t.name.startswith("messaging-live")])
+    reset_clients()
+    redis = broker.client()
+    await soon(lambda: len(redis.client_list()) == 1)
+    assert not hub.streams
+
+
+# -- threads
+
+
+async def test_a_failure_spares_the_jobs_behind_it() -> None:
+    threads = Threads("test", rest=True)
+    asked = []
+
+    def job() -> None:
+        asked.append(1)
+        time.sleep(0.05)
+        raise OSError("away")
+
+    results = await asyncio.gather(*(threads.run(job) for _ in range(50)), return_exceptions=True)
+    assert 1 <= len(asked) <= 3
+    assert sum(isinstance(result, Resting) for result in results) == 50 - len(asked)
+    await soon(lambda: time.monotonic() > threads._rest_until)
+    assert await threads.run(lambda: 7) == 7
+    threads.close()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_idle_threads_hold_no_database_connection() -> None:
+    threads = Threads("test")
+
+    def job(seconds: float) -> object:
+        at_first = connections["default"].connection
+        User.objects.count()
+        time.sleep(seconds)
+        return at_first
+
+    await asyncio.gather(*(threads.run(partial(job, n % 5 / 100)) for n in range(20)))
+    async with asyncio.timeout(10):
+        while True:
+            await asyncio.sleep(0.05)  # what was closed is closed after the result is there
+            # each of the threads gets one of these, since none is done before all have begun
+            if await asyncio.gather(*(threads.run(partial(job, 0.3)) for _ in range(3))) == [None] * 3:
+                break
+    threads.close()
+
+
+# -- who may watch
+
+
+def make_session(name: str, *, permitted: bool = True) -> str:
+    user = User.objects.create_user(name)
+    if permitted:
+        user.user_permissions.add(Permission.objects.get(codename="view_message"))
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.create()
+    return session.session_key
+
+
+async def elsewhere(job: Callable[[str], str], name: str) -> str:
+    """In a thread, whose database connection is closed."""
+
+    def run() -> str:
+        try:
+            return job(name)
+        finally:
+            connections.close_all()
+
+    return await asyncio.to_thread(run)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_equal_questions_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = await elsewhere(make_session, "viewer")
+    asked = []
+    real = access.viewer
+    monkeypatch.setattr(access, "viewer", lambda key: (asked.append(key), real(key))[1])
+    gate = access.Gate()
+    answers = await asyncio.gather(
+        *(gate.viewer(key) for _ in range(100)), gate.viewer("unknown"), gate.viewer("")
+    )
+    assert len({*answers[:100]}) == 1
+    assert answers[0] is not None
+    assert answers[100:] == [None, None]
+    assert sorted(asked) == sorted([key, "unknown"])
+    gate.forget(time.monotonic() + 60)
+    await gate.viewer(key)
+    assert len(asked) == 3
+    gate.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_session_is_only_read(settings) -> None:
+    """A new SECRET_KEY, the old one among the fallbacks: Django would give the session a new key, which the browser
+    would not hear of."""
+    key = make_session("viewer")
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another"
+    assert access.viewer(key) is not None
+    assert SessionStore().exists(key)
+    settings.SECRET_KEY_FALLBACKS = []
+    assert access.viewer(key) is None
+    assert SessionStore().exists(key)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_database_that_is_away_takes_no_permission(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(key: str) -> None:
+        raise OSError("away")
+
+    gate = access.Gate()
+    key = await elsewhere(partial(make_session, permitted=False), "nobody")
+    assert await gate.withdrawn([key]) == {key}
+    monkeypatch.setattr(access, "viewer", away)
+    assert await gate.withdrawn([key]) == set()
+    with pytest.raises(OSError, match="away"):
+        await gate.viewer(key)
+    gate.close()
+
+
+# -- signals
+
+
+async def test_a_signal_is_heard_and_handed_on() -> None:
+    heard: list[str] = []
+    before = signal.signal(signal.SIGTERM, lambda *_: heard.append("the server's"))
+    interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        undo = stopping.on_signal(asyncio.get_running_loop(), lambda: heard.append("ours"))
+        assert signal.getsignal(signal.SIGINT) is interrupt  # nobody's: Ctrl-C stays what it is
+        signal.raise_signal(signal.SIGTERM)
+        await soon(lambda: len(heard) == 2)
+        assert sorted(heard) == ["ours", "the server's"]
+        undo()
+        signal.raise_signal(signal.SIGTERM)
+        assert len(heard) == 3
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+async def test_only_the_main_thread_has_signals() -> None:
+    loop = asyncio.get_running_loop()
+    undo = await asyncio.to_thread(stopping.on_signal, loop, lambda: None)
+    undo()
