@@ -18,6 +18,7 @@ class Case:
     faults: tuple[Callable[[World], None], ...]
     direct: Literal["kept", "recorded"] = "kept"
     listeners: int = 1
+    copies: int = 0  # how often a message may stand in the log; 0 = as often as it takes
     world: Mapping[str, Any] = field(default_factory=dict)
     database: Literal["", "sqlite", "postgresql"] = ""  # "" = any
 
@@ -28,7 +29,7 @@ CASES = (
     Case("freeze the listener past its lease", (faults.freeze_listener,), listeners=2),
     Case("kill a writer", (faults.kill_writer,)),
     Case("kill a writer between COMMIT and send", (faults.kill_writer_after_commit,)),
-    Case("listener down for long", (faults.listener_down,)),
+    Case("listener down for long", (faults.listener_down,), copies=2),
     Case("kill Redis, append-only file", (faults.kill_redis,)),
     Case("kill Redis, no persistence", (faults.kill_redis,), "recorded", world={"server": FORGETFUL}),
     Case(
@@ -51,6 +52,7 @@ CASES = (
     Case("bad network", (faults.network,), world={"proxied": True}),
     Case("bad input", (faults.garbage,)),
     Case("SQLite locked", (faults.lock_sqlite,), database="sqlite"),
+    Case("a long transaction among short ones", (faults.long_transaction,), database="postgresql"),
     Case("kill PostgreSQL", (faults.kill_postgresql, faults.kill_backend), database="postgresql"),
 )
 

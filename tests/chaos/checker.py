@@ -46,6 +46,7 @@ class Expected:
     direct: Literal["kept", "recorded"] = "kept"  # recorded: may be lost, if a gap row says so
     quarantined: int = 0
     late_after: float = 5.0  # an outbox row stored so long after its time counts as flagged
+    copies: int = 0  # most entries of one message that the log may hold; 0 = any number
     log_lines: int = 60
     memory_mb: int = 200
 
@@ -60,6 +61,7 @@ class Seen:
     moves: list[Move] = field(default_factory=list)
     quarantined: int = 0
     settled: bool = True
+    copies: int = 0
     log_lines: int = 0
     memory_mb: int = 0
 
@@ -91,6 +93,8 @@ def check(seen: Seen, expected: Expected) -> Findings:
     if not seen.settled:
         waiting = sum(row.position is None for row in seen.rows)
         found.broken.append(f"I7 the lag does not return to zero ({waiting} pending)")
+    if expected.copies and seen.copies > expected.copies:
+        found.broken.append(f"I3 a message was sent {seen.copies} times, more than {expected.copies}")
     if seen.log_lines > expected.log_lines:
         found.broken.append(f"I8 {seen.log_lines} log lines, more than {expected.log_lines}")
     if seen.memory_mb > expected.memory_mb:

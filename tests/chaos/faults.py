@@ -265,6 +265,13 @@ def lock_sqlite(world: World) -> None:
     lock.close()
 
 
+def long_transaction(world: World) -> None:
+    """Its messages are written first and committed last, seconds after those of many others."""
+    writer = world.start_writer(direct=0.0, hold=2.0)
+    world.pause(2.2, 2.5)
+    writer.terminate()
+
+
 def kill_postgresql(world: World) -> None:
     """Every connection is cut, COMMITs among them; back on what its write-ahead log has."""
     assert world.postgres

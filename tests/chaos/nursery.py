@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ class Nursery:
             TEST_MESSAGING="{}",
             DJANGO_SETTINGS_MODULE="tests.tuned_settings",
         )
+        self._lock = threading.Lock()
         self._popen = subprocess.Popen(
             python("-m", "tests.chaos.forks"),
             cwd=ROOT,
@@ -104,7 +106,11 @@ class Nursery:
         self._popen.stdout.close()
 
     def ask(self, order: dict[str, Any]) -> Any:
-        """One order, one reply."""
+        """One order, one reply; from any thread."""
+        with self._lock:
+            return self._ask(order)
+
+    def _ask(self, order: dict[str, Any]) -> Any:
         assert self._popen.stdin
         assert self._popen.stdout
         self._popen.stdin.write(json.dumps(order).encode() + b"\n")

@@ -90,7 +90,8 @@ class Stage:
             except AssertionError as error:
                 hopeless = str(error).partition("\n")[0]
             settled = world.settle(settle)
-            findings = check(world.seen(settled=settled), world.expected(direct=case.direct, faults=rounds))
+            expected = world.expected(direct=case.direct, copies=case.copies, faults=rounds)
+            findings = check(world.seen(settled=settled), expected)
             if hopeless:
                 findings.broken.append(f"I7 {hopeless}")
             words = world.words() if findings.broken else ""

@@ -1,9 +1,11 @@
 """A server, a database, listeners and writers -> one place in which faults are injected, gone afterwards."""
 
 import random
+import re
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +33,7 @@ MESSAGING = {
     "CAPTURE_CHANNELS": ["f.*"],
     "CAPTURE_LISTS": ["inbox"],
 }
+_ID = re.compile(r'"id":"(w[0-9]+-[0-9]+)"')
 LOG, EPOCH, LEASE = "messaging:{0}:log", "messaging:{0}:epoch", "messaging:{listener}:lease"
 
 
@@ -88,7 +91,7 @@ class World:
         self.listeners.append(child)
         return child
 
-    def start_writer(self, *, direct: float | None = None, pause: float = 0.004, die: int = 0) -> Child:
+    def start_writer(self, *, direct: float | None = None, die: int = 0, hold: float = 0.0) -> Child:
         """One more, with a ledger of its own."""
         self._names += 1
         path = self.directory / f"w{self._names}.ledger"
@@ -96,7 +99,7 @@ class World:
         share = self._direct if direct is None else direct
         child = self._start(
             "writer", url,
-            ledger=str(path), seed=self.random.getrandbits(32), direct=share, pause=pause, die=die,
+            ledger=str(path), seed=self.random.getrandbits(32), direct=share, hold=hold, die=die,
         )  # fmt: skip
         self.writers.append(child)
         return child
@@ -193,13 +196,25 @@ class World:
             moves=self.rows.moves(),
             quarantined=self.rows.count("quarantine"),
             settled=settled,
+            copies=self._copies(),
             log_lines=sum(len(text.splitlines()) for text in said),
             memory_mb=max(self._memory_mb, memory),
         )
 
-    def expected(self, *, direct: Any, faults: int) -> Expected:
+    def _copies(self) -> int:
+        """Of the message that stands most often in the log."""
+        counts = Counter(_ID.findall(str(self.redis().execute_command("XRANGE", LOG, "-", "+"))))
+        return max(counts.values(), default=0)
+
+    def expected(self, *, direct: Any, copies: int, faults: int) -> Expected:
         """What a case allows, after so many faults."""
-        return Expected(direct=direct, quarantined=self.garbage, late_after=GRACE, log_lines=40 + 25 * faults)
+        return Expected(
+            direct=direct,
+            copies=copies,
+            quarantined=self.garbage,
+            late_after=GRACE,
+            log_lines=40 + 25 * faults,
+        )
 
     def words(self) -> str:
         """What all processes said."""

@@ -13,6 +13,7 @@ from messaging import outbox, publish
 from messaging.errors import BrokerError, BrokerUnavailable
 from tests.chaos.ledger import Ledger
 
+LONGEST_PAUSE = 0.008
 WAYS = ("commit", "rollback", "savepoint", "nested", "autocommit")
 
 
@@ -21,14 +22,15 @@ class _RollBack(Exception):
 
 
 class Writer:
-    """``way`` "" takes all in turn, at random; ``die`` is the number of the commit behind which it kills itself."""
+    """``direct`` is the share of messages outside a transaction; transactions stay open for ``hold`` seconds; behind
+    commit number ``die`` it kills itself."""
 
-    def __init__(self, ledger: Path, *, seed: int, direct: float, pause: float, die: int = 0) -> None:
+    def __init__(self, ledger: Path, *, seed: int, direct: float, hold: float = 0.0, die: int = 0) -> None:
         self._name = ledger.stem
         self._ledger = Ledger(ledger)
         self._random = random.Random(seed)
         self._direct = direct
-        self._pause = pause
+        self._hold = hold
         self._die = die
         self._n = self._tx = 0
         self._stopping = False
@@ -43,7 +45,7 @@ class Writer:
                 self._publish_direct()
             else:
                 self._publish_in_transaction(self._random.choice(WAYS))
-            time.sleep(self._random.uniform(0, 2 * self._pause))
+            time.sleep(self._random.uniform(0, LONGEST_PAUSE))
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
@@ -99,6 +101,7 @@ class Writer:
     def _fill_transaction(self, way: str) -> None:
         for _ in range(self._random.randint(1, 3)):
             self._publish("outbox")
+        time.sleep(self._hold)
         if way == "rollback":
             raise _RollBack
         if way in ("savepoint", "nested"):
