@@ -35,7 +35,8 @@ def _unknown_to_msgspec(value: Any) -> Any:
         return str.__str__(value)  # str() of a SafeString is a SafeString
     base: Any
     for base in (int, float, dict, list, tuple):
-        if isinstance(value, base) and value.__class__ is not base:  # a tuple as a key is refused, and asked about
+        # Of its own class it was refused for another reason: a tuple as a key, for example.
+        if isinstance(value, base) and value.__class__ is not base:
             return base(value)
     if isinstance(value, datetime):
         return value.isoformat()
