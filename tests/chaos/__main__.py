@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests import postgres
-from tests.chaos.cases import CASES
+from tests.chaos.cases import CASES, STORM
 from tests.chaos.run import Result, Stage
 
 HEAD = (
@@ -45,7 +45,7 @@ def main() -> int:
     started = time.monotonic()
     try:
         stage = Stage(binary=binary, postgres=server)
-        cases = [case for case in CASES if stage.runs(case) and options.only in case.name]
+        cases = [case for case in (*CASES, STORM) if stage.runs(case) and options.only in case.name]
         _line(HEAD)
         for number, case in enumerate(cases):
             results.append(

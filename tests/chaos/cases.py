@@ -21,10 +21,12 @@ class Case:
     copies: int = 0  # how often a message may stand in the log; 0 = as often as it takes
     world: Mapping[str, Any] = field(default_factory=dict)
     database: Literal["", "sqlite", "postgresql"] = ""  # "" = any
+    shuffled: bool = False  # the faults strike in any order, several of them at the same world
 
 
 CASES = (
     Case("kill the listener", (faults.kill_listener,)),
+    Case("restart the listener", (faults.restart_listener,)),
     Case("kill one of two listeners", (faults.kill_one_of_two,), listeners=2),
     Case("freeze the listener past its lease", (faults.freeze_listener,), listeners=2),
     Case("kill a writer", (faults.kill_writer,)),
@@ -50,11 +52,27 @@ CASES = (
     Case("connections cut by Redis", (faults.kill_connections, faults.kill_pubsub)),
     Case("cut before the reply", (faults.cut_before_reply,), world={"proxied": True}),
     Case("bad network", (faults.network,), world={"proxied": True}),
+    Case("bad network for all", (faults.network,), world={"proxied": True, "listener_proxied": True}),
     Case("bad input", (faults.garbage,)),
     Case("SQLite locked", (faults.lock_sqlite,), database="sqlite"),
     Case("a long transaction among short ones", (faults.long_transaction,), database="postgresql"),
     Case("kill PostgreSQL", (faults.kill_postgresql, faults.kill_backend), database="postgresql"),
 )
+
+STORM = Case(
+    "storm",
+    (
+        faults.kill_listener, faults.restart_listener, faults.freeze_listener, faults.kill_writer,
+        faults.kill_writer_after_commit, faults.kill_redis, faults.freeze_redis, faults.flushall,
+        faults.flush_while_down, faults.delete_log, faults.delete_epoch, faults.trim_while_down,
+        faults.flush_scripts, faults.readonly, faults.out_of_memory, faults.client_pause, faults.kill_pubsub,
+        faults.kill_connections, faults.network, faults.cut_before_reply, faults.garbage,
+    ),
+    "recorded",
+    listeners=2,
+    world={"proxied": True},
+    shuffled=True,
+)  # fmt: skip
 
 
 def named(name: str) -> Case:

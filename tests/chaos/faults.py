@@ -20,6 +20,15 @@ def kill_listener(world: World) -> None:
     world.start_listener()
 
 
+def restart_listener(world: World) -> None:
+    """A deploy: the new one is there before the old one is told to end."""
+    old = list(world.listeners)
+    world.start_listener()
+    for each in old:
+        assert each.terminate() == 0, each.words()
+        world.listeners.remove(each)
+
+
 def kill_one_of_two(world: World) -> None:
     """kill -9 of the one in charge; the standby takes over, and a new standby comes."""
     found = eventually(world.in_charge, timeout=20, message="a listener is in charge")

@@ -119,6 +119,10 @@ class Rows:
         """How many rows."""
         return int(self.ask(f"SELECT count(*) FROM messaging_{table} WHERE {where}")[0][0])
 
+    def quarantined(self) -> int:
+        """How many entries: one that was read again, in a log with a new epoch, is kept again."""
+        return int(self.ask("SELECT count(DISTINCT log_ms * 1000 + log_seq) FROM messaging_quarantine")[0][0])
+
     def newest_stored(self) -> float:
         """When the newest of the stored messages was published."""
         found = self.ask("SELECT max(time) FROM messaging_message WHERE log_ms IS NOT NULL")[0][0]

@@ -85,7 +85,8 @@ class Stage:
                 world.stored_again()
                 for number in range(rounds):
                     world.pause(0.1, 0.5)
-                    case.faults[number % len(case.faults)](world)
+                    next_one = case.faults[number % len(case.faults)]
+                    (world.random.choice(case.faults) if case.shuffled else next_one)(world)
                     recovery.append(world.recovered(time.time(), settle))
             except AssertionError as error:
                 hopeless = str(error).partition("\n")[0]

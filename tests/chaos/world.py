@@ -52,6 +52,7 @@ class World:
         messaging: dict[str, Any] | None = None,
         direct: float = 0.6,
         proxied: bool = False,
+        listener_proxied: bool = False,
         postgres: PostgresServer | None = None,
     ) -> None:
         self.random = random.Random(seed)
@@ -63,6 +64,7 @@ class World:
         self._nursery = nursery
         self._config = config
         self._direct = direct
+        self._both = listener_proxied
         self._messaging = MESSAGING | (messaging or {})
         self._memory_mb = 0
         self._names = 0
@@ -87,7 +89,7 @@ class World:
 
     def start_listener(self) -> Child:
         """One more."""
-        child = self._start("listen", self.broker.url)
+        child = self._start("listen", self.proxy.url if self.proxy and self._both else self.broker.url)
         self.listeners.append(child)
         return child
 
@@ -194,7 +196,7 @@ class World:
             rows=self.rows.messages(),
             gaps=self.rows.gaps(),
             moves=self.rows.moves(),
-            quarantined=self.rows.count("quarantine"),
+            quarantined=self.rows.quarantined(),
             settled=settled,
             copies=self._copies(),
             log_lines=sum(len(text.splitlines()) for text in said),
