@@ -44,9 +44,13 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Listener:
-    """Runs until :meth:`stop`. ``channels`` and ``lists`` are captured besides those of the settings."""
+    """Runs until :meth:`stop`. ``channels`` and ``lists`` are captured besides those of the settings. ``polite``: other
+    threads of this process have something better to do than to wait."""
 
-    def __init__(self, *, channels: Sequence[str] = (), lists: Sequence[str] = ()) -> None:
+    def __init__(
+        self, *, channels: Sequence[str] = (), lists: Sequence[str] = (), polite: bool = False
+    ) -> None:
+        self._polite = polite
         self._channels = tuple(dict.fromkeys((*conf.CAPTURE_CHANNELS, *channels)))
         self._lists = tuple(dict.fromkeys((*conf.CAPTURE_LISTS, *lists)))
         self._client = connection.client(timeout=10.0)
@@ -114,7 +118,9 @@ class Listener:
             lease.beat(self._client, msgspec.json.encode(self.report()))
 
     def _begin_work(self) -> None:
-        self._relays = [Relay(self._client, partition) for partition in log.partitions()]
+        self._relays = [
+            Relay(self._client, each, polite=self._polite) for each in log.partitions_to_drain(self._client)
+        ]
         for relay in self._relays:
             self._loops.append(_relay_loop(relay, self._outages))
         if self._channels:

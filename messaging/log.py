@@ -20,6 +20,7 @@ logger = logging.getLogger("messaging.publish")
 
 refused_publishes = 0  # of this process, since it started
 
+MOST_PARTITIONS = 64  # that are looked for when their number was lowered
 CHUNK_EVENTS = 500  # one call of the append script: about 3 ms of the server's time
 CHUNK_BYTES = 4 * 1024 * 1024
 
@@ -213,5 +214,14 @@ def bounds(client: redis.Redis, partition: int) -> Bounds:
 
 
 def partitions() -> range:
-    """All partitions."""
+    """All partitions that are written to."""
     return range(conf.PARTITIONS)
+
+
+def partitions_to_drain(client: redis.Redis) -> list[int]:
+    """All partitions, and those left from a time when there were more: what is in them still has to be stored."""
+    beyond = range(conf.PARTITIONS, max(conf.PARTITIONS, MOST_PARTITIONS))
+    pipe = client.pipeline(transaction=False)
+    for each in beyond:
+        pipe.exists(keys.log(each))
+    return [*partitions(), *(each for each, there in zip(beyond, pipe.execute(), strict=True) if there)]

@@ -218,12 +218,12 @@ def test_a_redis_that_lost_everything_under_load_costs_no_committed_message(
 ) -> None:
     start_listener()
     outside = broker.client()
-    for n in range(200):
+    for n in range(100):
         with transaction.atomic(using=database):
             messaging.publish("c", n)
-        if n % 50 == 25:
+        if n % 40 == 25:
             outside.flushall()
-    eventually(lambda: sorted(stored(database)) == list(range(200)), timeout=30)
+    eventually(lambda: sorted(stored(database)) == list(range(100)), timeout=30)
     assert not Message.objects.using(database).pending().exists()
     assert Gap.objects.using(database).filter(reason="reborn").exists()
 
@@ -313,3 +313,18 @@ def test_settings_that_changed_count_with_the_next_listener(
         "messaging-relay of partition 1",
         "messaging-relay of partition 2",
     ]
+
+
+def test_partitions_that_are_no_longer_written_to_are_drained(
+    database: str, start_listener: StartListener, settings: Settings
+) -> None:
+    many = settings.MESSAGING | {"PARTITIONS": 5}
+    settings.MESSAGING = many
+    for n in range(30):
+        messaging.publish(f"c{n}", n)
+    settings.MESSAGING = many | {"PARTITIONS": 1}
+    start_listener()
+    eventually(lambda: sorted(stored(database)) == list(range(30)))
+    messaging.publish("c7", 30)
+    eventually(lambda: 30 in stored(database))
+    settings.MESSAGING = many  # for the check of what is left

@@ -45,7 +45,7 @@ def hears(any_broker: TestServer) -> Hears:
 
 
 def test_a_channel_matches_exactly_when_the_server_says_so(hears: Hears) -> None:
-    @settings(max_examples=400)
+    @settings(max_examples=200)
     @given(patterns, channels)
     @example("[", "[")
     @example("[^", "x")
