@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import redis
-from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    connections,
+    transaction,
+)
 
 from messaging import keys, log, scripts, storage
 from messaging.conf import conf
@@ -26,6 +34,11 @@ BATCH_BYTES = 8 * 1024 * 1024  # of entries held at a time; big events make smal
 KNOWN_CHANNELS = 10_000  # names remembered, so that the table of channels is not asked again
 TRIM_EVERY = 20_000  # entries stored between two looks at the length of the log
 
+# Beside threads that answer requests: after so many entries, so long a pause. To let go of the interpreter is not
+# enough: a thread that waits for it needs 50 us to wake up, and finds it taken again until 5 ms have passed.
+POLITE_ENTRIES = 25
+POLITE_PAUSE = 0.0005
+
 
 class _Reading(NamedTuple):
     """What one look at the log saw."""
@@ -41,11 +54,15 @@ class LostFence(Exception):
 
 
 class Relay:
-    """Moves one partition of the log into the table. One thread at a time may use it."""
+    """Moves one partition of the log into the table. One thread at a time may use it.
 
-    def __init__(self, client: redis.Redis, partition: int) -> None:
+    A ``polite`` one works in short steps, so that other threads of its process need not wait for it.
+    """
+
+    def __init__(self, client: redis.Redis, partition: int, *, polite: bool = False) -> None:
         self._client = client
         self.partition = partition
+        self._polite = polite
         self.stored = 0  # entries, since this relay was made
         self.caught_up = False  # did the last read reach the end?
         self._stand = Stand("", "", log.START)
@@ -157,7 +174,9 @@ class Relay:
         good: list[storage.Row] = []
         bad: list[tuple[Entry, str]] = []
         channels: set[str] = set()
-        for entry in entries:
+        for number, entry in enumerate(entries):
+            if number % POLITE_ENTRIES == 0:
+                self._give_way()
             try:
                 event = entry.event()
             except NotAnEvent as error:
@@ -168,8 +187,8 @@ class Relay:
                 channels.add(event.channel)
         try:
             self._commit(entries[-1].position, good, bad, channels)
-        except (OperationalError, InterfaceError):
-            raise  # the database is away, or locked: the batch is not at fault
+        except (OperationalError, InterfaceError, ProgrammingError):
+            raise  # the database is away, locked or not set up for us: the batch is not at fault
         except DatabaseError as error:
             if len(entries) == 1:
                 self._commit(
@@ -197,10 +216,9 @@ class Relay:
         with transaction.atomic(using=using):
             self._move(self._stand._replace(position=position))
             with connections[using].cursor() as cursor:
-                if good:
-                    storage.store(
-                        cursor, good, epoch=self._stand.epoch, partition=self.partition, stored_at=now
-                    )
+                epoch = self._stand.epoch
+                for rows in self._portions(good):
+                    storage.store(cursor, rows, epoch=epoch, partition=self.partition, stored_at=now)
                 if channels:
                     storage.note_channels(cursor, sorted(channels), now)
             if bad:
@@ -213,6 +231,17 @@ class Relay:
         self._stand = self._stand._replace(position=position)
         for entry, reason in bad:
             logger.warning("entry %s is in quarantine: %s", entry.location, reason)
+
+    def _portions(self, rows: Sequence[storage.Row]) -> Iterator[Sequence[storage.Row]]:
+        """What one statement stores."""
+        size = POLITE_ENTRIES if self._polite else len(rows)
+        for start in range(0, len(rows), size or 1):
+            self._give_way()
+            yield rows[start : start + size]
+
+    def _give_way(self) -> None:
+        if self._polite:
+            time.sleep(POLITE_PAUSE)
 
     def _quarantined(self, entry: Entry, reason: str, now: datetime) -> Quarantine:
         return Quarantine(
@@ -227,24 +256,12 @@ class Relay:
 
     def _move(self, stand: Stand) -> None:
         """Compare-and-set of where we stand, or :class:`LostFence`."""
-        moved = (
-            Cursor.objects.using(conf.DATABASE)
-            .filter(
-                reader=READER,
-                partition=self.partition,
-                epoch=self._stand.epoch,
-                fence=self._fence,
-                log_ms=self.position.ms,
-                log_seq=self.position.seq,
-            )
-            .update(
-                epoch=stand.epoch,
-                run_id=stand.run_id,
-                log_ms=stand.position.ms,
-                log_seq=stand.position.seq,
-                moved_at=datetime.now(UTC),
-            )
-        )
+        database = connections[conf.DATABASE]
+        now = database.ops.adapt_datetimefield_value(datetime.now(UTC))
+        was = (READER, self.partition, self._fence, self._stand.epoch, *self.position)
+        with database.cursor() as cursor:
+            cursor.execute(_MOVE, (stand.epoch, stand.run_id, *stand.position, now, *was))
+            moved = cursor.rowcount
         if not moved:
             raise LostFence(f"partition {self.partition} was moved on by another listener")
 
@@ -264,6 +281,13 @@ class Relay:
             scripts.trim(
                 self._client, self.partition, keep=keep, position=str(self.position), crowded=most // 2
             )
+
+
+# The ORM takes 0.3 ms to say this, a third of what a small batch costs.
+_MOVE = (
+    f"UPDATE {Cursor._meta.db_table} SET epoch = %s, run_id = %s, log_ms = %s, log_seq = %s, moved_at = %s "  # noqa: S608
+    'WHERE reader = %s AND "partition" = %s AND fence = %s AND epoch = %s AND log_ms = %s AND log_seq = %s'
+)
 
 
 def _run_id(info: object) -> str:

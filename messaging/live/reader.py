@@ -29,8 +29,8 @@ BLOCK_SECONDS = 5
 SILENCE_SECONDS = 10.0  # Redis answers each BLOCK_SECONDS at least; after this its connection counts as dead
 MOST_ENTRIES = 1000  # of one read
 READ_BYTES = 2 * 1024 * 1024  # of one read, by the size of what was read before
-UNWATCHED_SECONDS = 0.1  # between two reads while nobody has a stream open
-PRELOAD = 1000  # entries taken from the end of the log before the first client comes
+UNWATCHED_SECONDS = 0.025  # between two reads while nobody has a stream open
+PRELOAD_BYTES = 8 * 1024 * 1024  # taken from the end of the log before the first client comes
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 
 
@@ -197,13 +197,13 @@ class Reader:
         return Position.parse(dict(zip(info[::2], info[1::2], strict=True))[b"last-generated-id"])
 
     async def _newest(self, link: Link) -> tuple[list[Entry], Position]:
-        """The newest entries, oldest first, about ``READ_BYTES`` of them at the most; and the log's last position."""
+        """The newest entries, oldest first, as many as the ring takes, or about 8 MiB; and the log's last position."""
         last = await self._last(link)
         if last is None:
             return [], log.START
         found: list[Entry] = []
         size, upto = 0, str(last)
-        while len(found) < PRELOAD and size < READ_BYTES:
+        while len(found) < self._hub.ring.size and size < PRELOAD_BYTES:
             (reply,) = await link.ask(("XREVRANGE", self._name, upto, "-", "COUNT", 100))
             page = self._entries(reply)
             found += page
