@@ -35,6 +35,8 @@ STUBBORN = (
 )
 LONGEST_PAUSE = 60.0  # seconds between two tries of stubborn rows
 
+_waits = False  # could this process not send what it wrote last?
+
 
 class _AfterCommit:
     """What one :func:`put` leaves to be done after the commit. Those of one transaction share ``waiting``: whichever
@@ -97,13 +99,19 @@ def _waiting(connection: BaseDatabaseWrapper) -> list[int]:
 
 
 def _send_now(ids: Sequence[int], *, using: str) -> None:
-    """Try once. What cannot be sent stays pending, and the sweeper sends it."""
+    """Try once. What cannot be sent stays pending, and the sweeper sends it. Said once, not for each request."""
+    global _waits
     for start in range(0, len(ids), SEND_ROWS):
         try:
             send_rows(ids[start : start + SEND_ROWS], using=using)
         except (BrokerError, DatabaseError) as error:
-            logger.info("%d messages wait in the outbox: %s", len(ids) - start, error)
+            log_it = logger.debug if _waits else logger.warning
+            log_it("%d messages, and those that follow, wait in the outbox: %s", len(ids) - start, error)
+            _waits = True
             return
+    if ids and _waits:
+        _waits = False
+        logger.warning("messages of the outbox are sent again")
 
 
 def send_rows(ids: Iterable[int], *, using: str) -> int:

@@ -215,7 +215,7 @@ class World:
             copies=copies,
             quarantined=self.garbage,
             late_after=GRACE,
-            log_lines=40 + 25 * faults,
+            log_lines=40 + 15 * faults,
         )
 
     def words(self) -> str:

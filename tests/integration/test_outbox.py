@@ -252,6 +252,29 @@ def test_with_redis_away_the_commit_succeeds_and_the_sweeper_sends_it_later(
     assert pending(database) == []
 
 
+def test_an_outage_is_one_line_however_many_messages_wait(
+    sqlite: str, broker: TestServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lines() -> list[str]:
+        said = [each for each in caplog.records if each.levelname == "WARNING"]
+        return [each.getMessage() for each in said if "outbox" in each.getMessage()]
+
+    def write() -> None:
+        for n in range(20):
+            with transaction.atomic(using=sqlite):
+                publish(n)
+
+    admin = broker.client()
+    admin.execute_command("REPLICAOF", "127.0.0.1", "1")
+    try:
+        write()
+    finally:
+        admin.execute_command("REPLICAOF", "NO", "ONE")
+    assert len(lines()) == 1
+    write()
+    assert lines()[1:] == ["messages of the outbox are sent again"]
+
+
 def test_a_callback_of_others_that_fails_keeps_the_message_waiting_but_loses_it_not(database: str) -> None:
     def fail() -> None:
         raise RolledBack
