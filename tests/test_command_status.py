@@ -1,6 +1,7 @@
 """``manage.py messaging status``: how the broker stands, and exit code 4 when something is wrong."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -108,8 +109,8 @@ def test_an_outbox_that_is_not_emptied() -> None:
     Message.objects.create(
         event_id=new_id(), source="/t", channel="a", type="a", time=LONG_AGO, payload="1", queued_at=LONG_AGO
     )
-    assert "the outbox holds a message that has been waiting for 3,6" in problems()
-    assert "1 pending, the oldest for 3,6" in status().out
+    assert re.search(r"the outbox holds a message that has been waiting for \d,\d{3} s", problems())
+    assert re.search(r"1 pending, the oldest for \d,\d{3}", status().out)
 
 
 @pytest.mark.usefixtures("listener_in_charge")
