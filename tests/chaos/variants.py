@@ -13,12 +13,19 @@ from django.db import connections, transaction
 from messaging import outbox, relay, storage
 from messaging.conf import conf
 from messaging.continuity import Stand, Verdict
+from messaging.listener import Listener
 from messaging.log import Bounds, Entry, Position
 from messaging.models import Cursor, Message
 
 
 def no_compare_and_set() -> None:
-    """The cursor is moved without a look at where it stands and whose it is."""
+    """The cursor is moved without a look at where it stands and whose it is, by a listener that is slow to see that
+    its lease is gone."""
+    end_work = Listener._end_work
+
+    def slowly(self: Listener) -> None:
+        time.sleep(0.5)
+        end_work(self)
 
     def move(self: relay.Relay, stand: Stand) -> None:
         Cursor.objects.using(conf.DATABASE).filter(reader=relay.READER, partition=self.partition).update(
@@ -30,6 +37,7 @@ def no_compare_and_set() -> None:
 
     relay.Relay._move = move  # type: ignore[method-assign]
     relay.Relay.reload = lambda self: None  # type: ignore[method-assign]
+    Listener._end_work = slowly  # type: ignore[method-assign]
 
 
 def no_conflict_clause() -> None:
