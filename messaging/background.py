@@ -32,7 +32,7 @@ class BackgroundListener(threading.Thread):
         from messaging.listener import Listener  # the models are ready only now
 
         super().__init__(name="messaging-listener", daemon=True)
-        self.listener = Listener()
+        self.listener = Listener(polite=True)  # requests come first
 
     def run(self) -> None:
         try:
