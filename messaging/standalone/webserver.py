@@ -8,6 +8,7 @@ finding, and connections wait in the socket's queue rather than fail while this 
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
 
@@ -28,6 +29,9 @@ def serve(listening: socket.socket, *, application: str, drain_seconds: float) -
         server_header=False,
         timeout_graceful_shutdown=max(1, int(drain_seconds)),
     )
+    config.load()  # the application, now rather than in run()
+    gc.collect()
+    gc.freeze()  # what is there now stays: a full collection would stop all requests for 50 ms to find that out
     uvicorn.Server(config).run(sockets=[listening])
 
 
