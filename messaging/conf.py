@@ -33,9 +33,6 @@ class Conf:
     # -- the log
     MAX_LOG_ENTRIES: int = 1_000_000  # hard cap of a partition: publish() raises BrokerFull there
     REPLAY_ENTRIES: int = 100_000  # stored entries that stay in the log for replay; older ones are trimmed
-    MAX_LIST_ITEM_BYTES: int = (
-        16 * 1024 * 1024
-    )  # captured list items and messages above go to quarantine cut to this
 
     # -- listening
     CAPTURE_CHANNELS: tuple[str, ...] = ()  # foreign Pub/Sub: names and Redis globs

@@ -67,7 +67,8 @@ def encode_data(data: Any) -> tuple[bytes, str, bool]:
     except RecursionError:
         raise Unencodable(f"data is nested too deeply: {type(data).__name__}") from None
     except Exception as error:  # of objects that are asked for their fields or their text, anything
-        raise Unencodable(f"data has no JSON form: {error}: {shown(data)}") from error
+        value = bytes(data) if isinstance(data, msgspec.Raw) else data
+        raise Unencodable(f"data has no JSON form: {error}: {shown(value)}") from error
     if b"null" in payload and (bad := _not_finite(data)) is not None:  # msgspec writes NaN as null
         raise Unencodable(f"data has no JSON form: {bad!r} is not a JSON number: {shown(data)}")
     if is_too_deep(payload):

@@ -20,8 +20,12 @@ from django.db import connections
 from broker_site import settings as site
 from tests.postgres import PostgresServer
 
-ALIAS = "messages"
 _numbers = count(1)
+
+
+def new_name() -> str:
+    """An alias that no thread has seen before: threads that outlive a test keep their connections by alias."""
+    return f"messages{next(_numbers)}"
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Fixtures of the tests that need a real server, and what must be true after each of them.
 
 any_broker  as `broker`; the test runs on the bundled Valkey and on the system's Redis
-database    "messages", a fresh database of its own; the test runs on SQLite and on PostgreSQL
+database    the alias of a fresh database of its own; the test runs on SQLite and on PostgreSQL
 sqlite, postgresql      the same on one of them
 start_listener          listeners as threads of this process
 """
@@ -84,11 +84,9 @@ def _postgresql_config(postgres: PostgresServer, django_db_blocker: DjangoDbBloc
 def sqlite(
     _sqlite_template: Path, tmp_path: Path, settings: Settings, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[str]:
-    settings.MESSAGING = settings.MESSAGING | {"DATABASE": databases.ALIAS}
-    with (
-        django_db_blocker.unblock(),
-        databases.alias(databases.ALIAS, databases.copied_sqlite(_sqlite_template, tmp_path)) as name,
-    ):
+    config = databases.copied_sqlite(_sqlite_template, tmp_path)
+    with django_db_blocker.unblock(), databases.alias(databases.new_name(), config) as name:
+        settings.MESSAGING = settings.MESSAGING | {"DATABASE": name}
         yield name
 
 
@@ -96,9 +94,10 @@ def sqlite(
 def postgresql(
     _postgresql_config: dict[str, Any], settings: Settings, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[str]:
-    settings.MESSAGING = settings.MESSAGING | {"DATABASE": databases.ALIAS}
-    with django_db_blocker.unblock(), databases.alias(databases.ALIAS, dict(_postgresql_config)) as name:
+    config = dict(_postgresql_config)
+    with django_db_blocker.unblock(), databases.alias(databases.new_name(), config) as name:
         databases.empty(name)
+        settings.MESSAGING = settings.MESSAGING | {"DATABASE": name}
         yield name
 
 

@@ -1,5 +1,6 @@
 """The outbox: a message of a transaction is sent if and only if that transaction is committed."""
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.core.handlers.base import BaseHandler
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
@@ -168,6 +170,18 @@ def test_asked_for_redis_it_is_sent_whatever_becomes_of_the_transaction(database
     with rolled_back(database):
         assert publish(1, outbox=False).location
     assert logged() == [1]
+
+
+def test_a_coroutine_may_ask_for_the_outbox(database: str) -> None:
+    async def main() -> messaging.Event:
+        try:
+            return await messaging.apublish("c", 1, outbox=True)
+        finally:
+            await sync_to_async(connections.close_all)()
+
+    assert asyncio.run(main()).location is None
+    assert logged() == [1]
+    assert pending(database) == [1]
 
 
 def test_where_transactions_are_managed_by_hand_it_is_sent_after_the_commit(database: str) -> None:

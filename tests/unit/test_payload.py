@@ -173,9 +173,10 @@ def nested(depth: int) -> Any:
         (nested(MAX_DEPTH + 1), "nested more than 500 levels deep: list"),
         (Order, "test_payload.Order"),
         (1 + 2j, "(1+2j)"),
-        (msgspec.Raw(b"{"), "Raw"),
-        (msgspec.Raw(b'1},"x":{'), "Raw"),
-        (msgspec.Raw(b'"\xed\xa0\x80"'), "Raw"),
+        (msgspec.Raw(b"{"), "b'{'"),
+        (msgspec.Raw(b'1},"x":{'), "trailing characters"),
+        (msgspec.Raw(b'"\xed\xa0\x80"'), "can't decode byte 0xed"),
+        (msgspec.Raw(b'{"a":"x\\ud83d"}'), "ud83d"),  # half of a pair: valid JSON, but no text
         (lambda: None, "<function"),
         (User(username="ann"), "<User: ann>"),
     ],
