@@ -1,7 +1,9 @@
 """The live stream of a real server process: what it sends, to whom, and how a client resumes."""
 
+import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,9 +13,11 @@ from messaging import publish
 from messaging.publisher import publish_many
 from tests.conftest import reset_clients
 from tests.live_sites import LiveSite, live_site
+from tests.processes import ROOT, python
 from tests.servers import TestServer
 from tests.sites import Database
 from tests.sse import parse
+from tests.waiting import eventually
 
 MAKE_USERS = f"""
 import json, sys
@@ -257,10 +261,6 @@ def test_a_position_ahead_of_the_log_is_a_gap(live: LiveSite) -> None:
 
 @pytest.fixture(scope="module")
 def sessions(running: LiveSite) -> dict[str, str]:
-    import json
-
-    from tests.processes import ROOT, python
-
     made = subprocess.run(
         python("-c", MAKE_USERS), env=running.env, cwd=ROOT, check=True, stdout=subprocess.PIPE, timeout=60
     )
@@ -307,6 +307,15 @@ def test_bad_queries_are_told_what_is_wrong(live: LiveSite, query: str, said: st
 def test_a_foreign_host_name_is_refused(live: LiveSite) -> None:
     answer = httpx.get(f"{live.url}/messages/stream", headers={"Host": "evil.example"}, trust_env=False)
     assert answer.status_code == 400
+
+
+def test_open_streams_hold_no_database_connection(live: LiveSite) -> None:
+    def held() -> list[str]:
+        links = [fd.readlink().name for fd in Path(f"/proc/{live.web.pid}/fd").iterdir() if fd.is_symlink()]
+        return [name for name in links if name.startswith("db.sqlite3")]
+
+    with live.listen("db", last=500).live(), live.listen("db.*", last=500).live():
+        eventually(lambda: not held(), timeout=5)
 
 
 def test_everything_else_is_djangos(live: LiveSite) -> None:

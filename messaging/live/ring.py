@@ -52,7 +52,7 @@ class Ring:
         self.end = 0  # serial number of the next item
         self.bytes = 0
         self._items: deque[Item] = deque()
-        self._size = size
+        self.size = size
         self._max_bytes = max_bytes
 
     def __len__(self) -> int:
@@ -67,7 +67,7 @@ class Ring:
         self._items.append(item)
         self.end += 1
         self.bytes += len(item.frame)
-        while len(self._items) > self._size or (self.bytes > self._max_bytes and len(self._items) > 1):
+        while len(self._items) > self.size or (self.bytes > self._max_bytes and len(self._items) > 1):
             oldest = self._items.popleft()
             self.origin = oldest.where
             self.bytes -= len(oldest.frame)
