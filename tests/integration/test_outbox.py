@@ -30,9 +30,10 @@ pytestmark = pytest.mark.usefixtures("broker")
 
 
 @pytest.fixture(autouse=True)
-def at_once(settings: Settings) -> None:
-    """The sweeper leaves no row to the process that wrote it."""
+def at_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweeper leaves no row to the process that wrote it; no outage of another test is remembered."""
     settings.MESSAGING = settings.MESSAGING | {"OUTBOX_GRACE_SECONDS": 0.0}
+    monkeypatch.setattr(outbox, "_waits", False)
 
 
 class RolledBack(Exception):
