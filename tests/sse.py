@@ -106,7 +106,6 @@ class Listening:
                 pass
         self._thread.join(5)
         self._client.close()
-        self._client.close()
 
     def named(self, name: str) -> list[Sse]:
         return [event for event in list(self.events) if event.name == name]
