@@ -23,6 +23,7 @@ logger = logging.getLogger("messaging.listen")
 
 BATCH = 500  # messages appended in one call, fewer when they are large (see log.CHUNK_BYTES)
 OWN_PAUSE_SECONDS = 0.005  # after nothing but our own: each wake-up takes the interpreter from other threads
+WAIT_SECONDS = 0.5  # of one step, when nothing comes
 PROBE_SECONDS = 5.0  # between two probes of the subscription
 REST_SECONDS = 10.0  # for the rest of a message that has begun to arrive
 SILENT_SECONDS = 10.0  # without hearing the probe, the subscription is made anew
@@ -77,7 +78,7 @@ class ChannelCapture:
 
     def _listen(self) -> bool:
         """Take what there is; was any of it foreign?"""
-        message = self._next(0.5)
+        message = self._next(WAIT_SECONDS)
         until = time.monotonic() + 0.05
         while message is not None:
             self._take(message)
@@ -215,9 +216,12 @@ class ListCapture:
         self.captured = 0
 
     def step(self, stopping: threading.Event) -> None:
-        """Wait up to a second for an item, then move what is there; raises what redis-py raises, or BrokerFull."""
+        """Wait up to half a second for an item, then move what is there; raises what redis-py raises, or BrokerFull."""
         # Right end to right end of the same list: it waits without taking anything.
-        if self._client.execute_command("BLMOVE", self.name, self.name, "RIGHT", "RIGHT", 1) is None:
+        if (
+            self._client.execute_command("BLMOVE", self.name, self.name, "RIGHT", "RIGHT", WAIT_SECONDS)
+            is None
+        ):
             return
         while not stopping.is_set():
             items = scripts.peek(self._client, self.name, most=BATCH, most_bytes=log.CHUNK_BYTES)

@@ -15,7 +15,7 @@ import pytest
 import redis
 from pytest_django import DjangoDbBlocker, Settings
 
-from messaging import keys, log
+from messaging import capture, keys, listener, log
 from messaging.listener import Listener
 from tests import databases
 from tests.conftest import reset_clients
@@ -108,6 +108,14 @@ def database(request: pytest.FixtureRequest) -> str:
 
 
 # -- listeners
+
+
+@pytest.fixture(autouse=True)
+def short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that are told to end do so after the step they are in."""
+    monkeypatch.setattr(capture, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(listener, "BLOCK_MS", 50)
+    monkeypatch.setattr(listener, "SWEEP_SECONDS", 0.1)
 
 
 class RunningListener:
