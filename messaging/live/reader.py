@@ -46,7 +46,6 @@ class Reader:
         self._name = keys.log(partition)
         self._begun = False
         self._count = 100
-        self._next: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -82,13 +81,27 @@ class Reader:
         loop = asyncio.get_running_loop()
         pause: asyncio.Future[bool] = loop.create_future()
         self._read(link, pause)
-        while not pause.done():
-            await asyncio.wait({pause}, timeout=SILENCE_SECONDS / 2)
-            if not pause.done() and loop.time() - link.heard > SILENCE_SECONDS:
-                raise TimeoutError(f"no word for {SILENCE_SECONDS:.0f} s")
-        return pause.result()
+        try:
+            while not pause.done():
+                await asyncio.wait({pause}, timeout=SILENCE_SECONDS / 2)
+                if not pause.done() and loop.time() - link.heard > SILENCE_SECONDS:
+                    raise TimeoutError(f"no word for {SILENCE_SECONDS:.0f} s")
+            return pause.result()
+        finally:
+            pause.cancel()
+
+    def _read_next(self, link: Link, pause: asyncio.Future[bool]) -> None:
+        """Ask for what comes next: when the streams have written what came, which takes a turn of the loop to wake
+        them and one to write. With no stream open not so soon: nobody waits, and a wake-up takes time from requests."""
+        loop = asyncio.get_running_loop()
+        if self._hub.streams:
+            loop.call_soon(loop.call_soon, self._read, link, pause)
+        else:
+            loop.call_later(UNWATCHED_SECONDS, self._read, link, pause)
 
     def _read(self, link: Link, pause: asyncio.Future[bool]) -> None:
+        if pause.done():
+            return
         at = _text(self.place)
         link.send(
             (
@@ -101,7 +114,7 @@ class Reader:
         )
 
     def _arrived(self, link: Link, pause: asyncio.Future[bool], replies: Replies) -> None:
-        """Replies of one read. This runs for each message and goes straight on to the next read.
+        """Replies of one read. This runs for each message, with no task in between.
 
         The log is trimmed from its old end: if the entry where we stand is still there, none behind it was missed.
         """
@@ -119,7 +132,7 @@ class Reader:
                 self._adapt(entries)
                 self._move(entries[-1].position)
                 self._hub.take(self._partition, entries, self.place.epoch)
-                self._read(link, pause)
+                self._read_next(link, pause)
         except Exception as error:
             pause.set_exception(error)
 
@@ -215,8 +228,7 @@ class Reader:
         return found, last
 
     def _entries(self, reply: Sequence[tuple[bytes, Any]]) -> list[Entry]:
-        fields_of = ((at, dict(zip(fields[::2], fields[1::2], strict=True))) for at, fields in reply)
-        return log.entries_of(self._partition, list(fields_of))
+        return log.entries_of(self._partition, reply)
 
     def _adapt(self, entries: Sequence[Entry]) -> None:
         average = sum(len(entry.raw) for entry in entries) // len(entries) + 1
