@@ -41,11 +41,10 @@ class Client:
     def __init__(self, hub: Hub, *channels: str, last: int = 0) -> None:
         self.chunks: list[bytes] = []
         self.stream = Stream(hub, Query(Filter.of(channels), last, None))
-        self.task = asyncio.create_task(self._read())
+        self.task = asyncio.create_task(self.stream.run(self._send))
 
-    async def _read(self) -> None:
-        async for chunk in self.stream.chunks():
-            self.chunks.append(chunk)
+    async def _send(self, message: dict[str, bytes]) -> None:
+        self.chunks.append(message["body"])
 
     @property
     def events(self) -> list[Sse]:

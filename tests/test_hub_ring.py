@@ -164,8 +164,8 @@ def test_clients_at_one_position_get_the_same_bytes() -> None:
     feed.flush()
     first = feed.take(2)
     assert first is not None
-    assert first[0] is (feed.take(2) or first)[0]
-    assert (first[0][:4], first[1], first[2]) == (b"0002", 5, (place(4),))
+    assert first[0] is (feed.take(2) or [None])[0]
+    assert (first[0]["body"][:4], first[1], first[2]) == (b"0002", 5, (place(4),))
     assert feed.take(5) is None
 
 
@@ -176,8 +176,8 @@ def test_chunks_are_bounded_and_whole(frames: int, size: int) -> None:
     at, got = 0, b""
     while (chunk := feed.take(at)) is not None:
         assert chunk[1] > at
-        assert len(chunk[0]) <= CHUNK_BYTES
-        at, got = chunk[1], got + chunk[0]
+        assert len(chunk[0]["body"]) <= CHUNK_BYTES
+        at, got = chunk[1], got + chunk[0]["body"]
     assert len(got) == frames * size
     assert [got[start : start + 4] for start in range(0, len(got), size)] == [
         b"%04d" % n for n in range(frames)
@@ -198,7 +198,7 @@ def test_a_feed_drops_what_the_ring_has_dropped(steps: list[tuple[int, int]]) ->
         if oldest < serial:
             chunk = feed.take(oldest)
             assert chunk is not None
-            assert chunk[0][:6] == b"%06d" % oldest
+            assert chunk[0]["body"][:6] == b"%06d" % oldest
 
 
 # -- filters

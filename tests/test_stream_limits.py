@@ -48,7 +48,7 @@ def at(broker: TestServer, database_template: Database) -> Iterator[LiveSite]:
         broker.url,
         LIVE_HEARTBEAT_SECONDS=0.5,
         LIVE_RECHECK_SECONDS=0.5,
-        LIVE_SEND_SECONDS=2,
+        LIVE_SEND_SECONDS=4,
         LIVE_MAX_STREAMS=3,
         LIVE_RING=50_000,
     ) as site:
@@ -109,11 +109,11 @@ def test_a_client_that_reads_nothing_is_cut_off_and_costs_nobody_anything(at: Li
     before = resident_kib(at.web.pid)
     with at.connect("last=0", receive_buffer=4096) as stalled, at.listen("big").live() as reader:
         read_until(stalled, b"event: live")
-        for _ in range(4):
-            publish_many([("big", {"n": n, "x": "x" * 7000}) for n in range(600)])
+        for _ in range(24):
+            publish_many([("big", {"n": n, "x": "x" * 7000}) for n in range(100)])
         reader.until(lambda s: len(s.messages) == 2400)
-        assert [message["event"]["data"]["n"] for message in reader.messages] == list(range(600)) * 4
-        at.web.wait_for(r"a stream is dropped: its client took nothing for 2 s", timeout=10)
+        assert [message["event"]["data"]["n"] for message in reader.messages] == list(range(100)) * 24
+        at.web.wait_for(r"a stream is dropped: its client took nothing for 4 s", timeout=20)
         ring = 2400 * 7400 // 1024
         assert resident_kib(at.web.pid) - before < ring * 1.5 + 8192
 

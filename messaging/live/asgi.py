@@ -25,7 +25,7 @@ from messaging.live import notices, query
 from messaging.live.counters import counters
 from messaging.live.hub import hub
 from messaging.live.stream import Stream
-from messaging.live.writing import FORBIDDEN, body, serve, start
+from messaging.live.writing import FORBIDDEN, end, serve, start
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -130,4 +130,4 @@ async def _refuse(send: Send, status: int, text: str, *headers: tuple[bytes, byt
 async def _turn_away(send: Send, reason: str) -> None:
     counters.overloaded += 1
     await send(start())
-    await send(body(notices.bye(reason), more=False))
+    await send(end(notices.bye(reason)))

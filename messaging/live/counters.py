@@ -16,8 +16,8 @@ class Counters:
     overloaded: int = 0  # turned away by LIVE_MAX_STREAMS, or because a part was away
     entries: int = 0  # read from the log, each once
     frames: int = 0  # given to clients
-    sent_bytes: int = 0
     chunks: int = 0  # writes that carried them
+    sent_bytes: int = 0
     dropped: int = 0  # clients that took nothing for LIVE_SEND_SECONDS
     overruns: int = 0  # clients that fell off their feed while connected
     catch_ups: int = 0  # pages read from the log or the table for clients that were behind

@@ -6,7 +6,7 @@ once, so a burst costs each client one write however many messages it has.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from messaging.frames import Where
 from messaging.live.filters import Filter
@@ -20,7 +20,13 @@ CHUNK_BYTES = (
 )  # of one write: what a client that stopped reading costs beside the server's own buffer
 MOST_CHUNKS = 8  # joined and kept; more only when clients stand at many places
 
-Chunk = tuple[bytes, int, Where]  # the bytes, the position behind them, the places read with them
+Body = dict[str, Any]  # an ASGI message, made once for everybody who gets these bytes
+Chunk = tuple[Body, int, Where]  # what to send, the position behind it, the places read with it
+
+
+def body(chunk: bytes) -> Body:
+    """Bytes as an ASGI server takes them."""
+    return {"type": "http.response.body", "body": chunk, "more_body": True}
 
 
 class Feed:
@@ -92,4 +98,4 @@ class Feed:
                 break
             frames.append(frame)
         last = at + len(frames)
-        return b"".join(frames), last, self._items[last + offset - 1].where
+        return body(b"".join(frames)), last, self._items[last + offset - 1].where

@@ -1,4 +1,4 @@
-"""A query -> the chunks of one client's stream, until it ends.
+"""A query -> one client's stream, chunk by chunk, until it ends.
 
     hello, [gap], history or what was missed, live, then messages as they come, [position], [bye]
 
@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 
 from messaging import frames
 from messaging.conf import conf
 from messaging.frames import Where
 from messaging.live import notices, replay
 from messaging.live.counters import counters
+from messaging.live.feed import body
 from messaging.live.query import Query
 
 if TYPE_CHECKING:
     from messaging.live.hub import Hub
+
+Send = Callable[[Any], Awaitable[object]]
 
 DETACHED = -1  # a position in no feed
 
@@ -31,7 +34,7 @@ def _nothing() -> None:
 
 
 class Stream:
-    """One client. Made and iterated on the hub's loop."""
+    """One client. Made and run on the hub's loop."""
 
     __slots__ = (
         "__weakref__",
@@ -119,52 +122,58 @@ class Stream:
     def done(self) -> bool:
         return self.gone or bool(self._ending)
 
-    async def wait(self, seconds: float | None = None) -> None:
+    def wait(self, seconds: float | None = None) -> asyncio.Future[None]:
         """Until woken, or so many seconds."""
         loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
-        timer = None if seconds is None else loop.call_later(seconds, self.wake)
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-            if timer is not None:
-                timer.cancel()
+        self._waiter = waiter = loop.create_future()
+        if seconds is not None:
+            timer = loop.call_later(seconds, self.wake)
+            waiter.add_done_callback(lambda _: timer.cancel())
+        return waiter
 
     # -- what it sends --------------------------------------------------------------------------------------------
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Bytes to write, one after the other; the next is made when the one before has been taken."""
+    async def run(self, send: Send) -> None:
+        """Send it all, until the client leaves or is sent away. ``send`` takes the body messages of ASGI."""
         try:
-            async for chunk in self._until_ready():
-                yield chunk
-            if not self.done:
-                async for chunk in self._begin():
-                    yield chunk
-            chunk = b""  # a stream that waits holds no bytes
+            async for chunk in self._opening():
+                await self._write(send, chunk)
             while not self.done:
-                if self.at < self.feed.first:
+                found = self.feed.take(self.at) if self.at >= self.feed.first else None
+                if found is not None:
+                    message, end, self.since = found
+                    counters.sent(message["body"], end - self.at)
+                    self.at = end
+                    self.busy_since = self.wrote = time.monotonic()
+                    await send(message)
+                    self.busy_since = 0.0
+                    del message, found  # a stream that waits holds no bytes
+                elif self.at < self.feed.first:
                     counters.overruns += 1
                     async for chunk in replay.missed(self):
-                        yield chunk
-                    chunk = b""
-                    continue
-                found = self.feed.take(self.at)
-                if found is not None:
-                    chunk, end, self.since = found
-                    counters.sent(chunk, end - self.at)
-                    self.at = end
-                    yield chunk
-                    chunk, found = b"", None
+                        await self._write(send, chunk)
                 elif self.beat_due:
-                    yield self._beat()
+                    await self._write(send, self._beat())
                 else:
                     self.feed.sleepers.add(self)
                     await self.wait()
             if not self.gone:
-                yield notices.bye(self._ending, clients=len(self.hub.streams))
+                await self._write(send, notices.bye(self._ending, clients=len(self.hub.streams)))
         finally:
             self.hub.leave(self)
+
+    async def _write(self, send: Send, chunk: bytes) -> None:
+        self.busy_since = self.wrote = time.monotonic()
+        await send(body(chunk))
+        self.busy_since = 0.0
+
+    async def _opening(self) -> AsyncGenerator[bytes, None]:
+        """Up to ``live``."""
+        async for chunk in self._until_ready():
+            yield chunk
+        if not self.done:
+            async for chunk in self._begin():
+                yield chunk
 
     async def _until_ready(self) -> AsyncGenerator[bytes, None]:
         """A process that has never reached Redis has nothing to begin with."""

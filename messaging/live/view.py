@@ -7,9 +7,9 @@ share the hub, at the cost of Django's ``StreamingHttpResponse``: four times the
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
 
 import redis
 from django.core.handlers.asgi import ASGIRequest
@@ -51,9 +51,19 @@ def stream(request: HttpRequest) -> HttpResponseBase:
 
 async def _shared(asked: query.Query, session_key: str) -> AsyncGenerator[bytes, None]:
     """One more client of the hub."""
-    async with aclosing(Stream(hub(), asked, session_key=session_key).chunks()) as chunks:
-        async for chunk in chunks:
-            yield chunk
+    given: asyncio.Queue[dict[str, bytes] | None] = asyncio.Queue(1)
+    stream = Stream(hub(), asked, session_key=session_key)
+
+    async def run() -> None:
+        await stream.run(given.put)
+        await given.put(None)
+
+    running = asyncio.create_task(run())
+    try:
+        while (message := await given.get()) is not None:
+            yield message["body"]
+    finally:
+        running.cancel()
 
 
 def _let_go_of_database() -> None:

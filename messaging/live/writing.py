@@ -1,11 +1,9 @@
-"""Chunks of a stream -> an ASGI response, and word of a client that has left or takes nothing."""
+"""A stream -> an ASGI response, and word of a client that has left or takes nothing."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import aclosing
 from typing import Any
 
 from messaging.live.stream import Stream
@@ -27,8 +25,8 @@ def start() -> dict[str, Any]:
     return {"type": "http.response.start", "status": 200, "headers": _HEADERS}
 
 
-def body(chunk: bytes, *, more: bool) -> dict[str, Any]:
-    return {"type": "http.response.body", "body": chunk, "more_body": more}
+def end(chunk: bytes = b"") -> dict[str, Any]:
+    return {"type": "http.response.body", "body": chunk, "more_body": False}
 
 
 async def serve(stream: Stream, receive: Receive, send: Send) -> None:
@@ -36,20 +34,14 @@ async def serve(stream: Stream, receive: Receive, send: Send) -> None:
     watching = asyncio.create_task(_watch(stream, receive))
     stream.abort = _cutter(send, asyncio.current_task())
     try:
-        async with aclosing(stream.chunks()) as chunks:
-            await send(start())
-            async for chunk in chunks:
-                stream.busy_since = stream.wrote = time.monotonic()
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                stream.busy_since = 0.0
-                chunk = b""
-                if stream.gone:
-                    return
+        await send(start())
+        await stream.run(send)
         if not stream.gone:
-            await send(body(b"", more=False))
+            await send(end())
     except OSError:
         pass  # servers that say so when the client has gone
     finally:
+        stream.hub.leave(stream)
         watching.cancel()
 
 
