@@ -30,6 +30,11 @@ def heartbeat() -> str:
     return f"{conf.NAMESPACE}:{{listener}}:heartbeat"
 
 
+def ended_in_order() -> str:
+    """STRING: the run id of a server that was told to end after everybody else had ended, so that it lost nothing."""
+    return f"{conf.NAMESPACE}:{{server}}:ended"
+
+
 def probe_channel(token: str) -> str:
     """Pub/Sub channel on which a listener hears its own probe."""
     return f"{conf.NAMESPACE}:probe:{token}"

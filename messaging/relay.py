@@ -149,6 +149,8 @@ class Relay:
         """Something is not as it was. Go on from where that leads, and record what may have been lost."""
         stood, now = self._stand, log.bounds(self._client, self.partition)
         reason, stand = judge(stood, now, run_id=read.run_id, found=read.found)
+        if reason == "restarted" and self._client.get(keys.ended_in_order()) == stood.run_id.encode():
+            reason = ""  # it was ended after all who publish, and wrote what it had
         if reason or stand[:3] != stood[:3]:
             with transaction.atomic(using=conf.DATABASE):
                 self._move(stand)

@@ -3,9 +3,11 @@
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -76,6 +78,12 @@ def test_first_run_makes_an_admin_and_serves_until_ctrl_c(up: StartUp, short_dir
     assert not (short_directory / "valkey.sock").exists()
 
 
+def rows(database: Database, table: str) -> int:
+    with closing(sqlite3.connect(database.path)) as connection:
+        (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return int(count)
+
+
 def test_second_run_is_up_within_three_seconds_and_keeps_what_there_was(
     up: StartUp, database_copy: Database, short_directory: Path
 ) -> None:
@@ -83,6 +91,8 @@ def test_second_run_is_up_within_three_seconds_and_keeps_what_there_was(
     site_url(first)
     with TestServer.connect(short_directory / "valkey.sock") as client:
         client.set("kept", "yes")
+        client.publish("updates", "stored before the end")
+    eventually(lambda: rows(database_copy, "messaging_message") == 1)
     assert first.terminate() == 0
 
     def start_again() -> float:
@@ -93,10 +103,13 @@ def test_second_run_is_up_within_three_seconds_and_keeps_what_there_was(
         assert "Log in" not in again.output  # there is a user already
         with TestServer.connect(short_directory / "valkey.sock") as client:
             assert client.get("kept") == b"yes"
+            client.publish("updates", "stored after it")
+        eventually(lambda: rows(database_copy, "messaging_message") >= 2)
         assert again.terminate() == 0
         return took
 
     assert_within(3.0, start_again)
+    assert rows(database_copy, "messaging_gap") == 0  # an end in order is no reason to suspect a loss
 
 
 def test_parts_that_are_killed_come_back(up: StartUp, database_copy: Database) -> None:

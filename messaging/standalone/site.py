@@ -10,12 +10,13 @@ import errno
 import fcntl
 import os
 import secrets
+import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -27,7 +28,7 @@ from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from messaging import connection
+from messaging import connection, keys
 from messaging.conf import conf
 from messaging.errors import MessagingError
 from messaging.standalone.embedded import EmbeddedServer, EmbeddedServerError
@@ -144,12 +145,24 @@ def only_one(directory: Path) -> IO[str]:
     return file
 
 
+class OwnServer(EmbeddedServer):
+    """The embedded server of this site. It is the last to be ended, and leaves word of it: the next listener need not
+    suspect that a server with another run id has crashed and lost what it had not written yet."""
+
+    def signal(self, number: int) -> None:
+        if number == signal.SIGTERM:
+            with suppress(redis.RedisError, MessagingError):
+                client = connection.client(timeout=1.0)
+                client.set(keys.ended_in_order(), client.info("server")["run_id"])
+        super().signal(number)
+
+
 def start_redis(plan: Plan, supervisor: Supervisor) -> EmbeddedServer | None:
     """The embedded server, started, or None when the one of the settings answers."""
     if plan.embedded is None:
         check_redis()
         return None
-    server = EmbeddedServer(plan.directory / "valkey", socket=plan.embedded)
+    server = OwnServer(plan.directory / "valkey", socket=plan.embedded)
     try:
         supervisor.start(server)
     except OSError as error:

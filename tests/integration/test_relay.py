@@ -631,6 +631,23 @@ def test_a_restart_of_the_server_under_the_relay_is_recorded_once(database: str,
     assert gaps(database) == ["restarted"]
 
 
+def test_a_server_that_was_ended_after_everybody_else_is_not_suspected(
+    database: str, broker: TestServer
+) -> None:
+    publish(1)
+    relay_all()
+    broker.client().set(keys.ended_in_order(), broker.client().info("server")["run_id"])
+    broker.restart()
+    publish(2)
+    relay_all()
+    assert stored(database) == [1, 2]
+    assert gaps(database) == []
+    broker.restart()  # and nobody said that this one was ended in order
+    publish(3)
+    relay_all()
+    assert gaps(database) == ["restarted"]
+
+
 def test_a_restart_of_the_server_between_two_relays_is_recorded(database: str, broker: TestServer) -> None:
     """The position may be older than what the server has lost: nothing but the run id tells."""
     publish(1)
