@@ -1,4 +1,8 @@
-"""A case counts only if it fails: each safeguard is taken away, and the checker has to say what that breaks."""
+"""A case counts only if it fails: each safeguard is taken away, and the checker has to say what that breaks.
+
+The variant without compare-and-set needs a freeze that hits the middle of a batch: the long form strikes often enough
+(``--variant no_compare_and_set``), and tests/integration/test_relay.py shows it at the exact point.
+"""
 
 import pytest
 
@@ -16,7 +20,6 @@ def without(variant: str, case: str) -> Play:
 @pytest.mark.parametrize(
     ("play", "law"),
     [
-        (without("no_compare_and_set", "freeze the listener past its lease"), "I5"),
         (without("no_conflict_clause", "cut before the reply"), "I3"),
         (without("ignore_conflicts", "kill a writer"), "I7"),
         (without("no_continuity", "FLUSHALL while the listener is down"), "I9"),
