@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from io import BytesIO
 from typing import Any
 
@@ -30,7 +30,7 @@ from messaging.live.writing import FORBIDDEN, end, serve, start
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+Send = Callable[[Message], Coroutine[Any, Any, None]]
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 logger = logging.getLogger("messaging.live")

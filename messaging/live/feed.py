@@ -65,12 +65,11 @@ class Feed:
             del self._items[:at], serials[:at]
             self._dropped = 0
 
-    def flush(self) -> set[Stream]:
+    def flush(self) -> list[Stream]:
         """Let clients take everything; whoever waits for it."""
         self.visible = self.end
         self._chunks.clear()
-        sleepers, self.sleepers = self.sleepers, set()
-        return sleepers
+        return list(self.sleepers)
 
     def take(self, at: int) -> Chunk | None:
         """What to send to a client at this position; ``None`` when there is nothing. ``at`` is not below ``first``."""

@@ -222,7 +222,7 @@ class Hub:
         for feed in self._dirty:
             feed.trim(self.ring.first)
             for stream in feed.flush():
-                stream.wake()
+                stream.push()
         self._dirty.clear()
         # The streams run after this callback, their sockets are written after the next one.
         loop = asyncio.get_running_loop()

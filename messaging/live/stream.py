@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from messaging import frames
@@ -18,13 +18,14 @@ from messaging.conf import conf
 from messaging.frames import Where
 from messaging.live import notices, replay
 from messaging.live.counters import counters
-from messaging.live.feed import body
+from messaging.live.feed import Body, Chunk, body
+from messaging.live.inline import Rest, begin
 from messaging.live.query import Query
 
 if TYPE_CHECKING:
     from messaging.live.hub import Hub
 
-Send = Callable[[Any], Awaitable[object]]
+Send = Callable[[Any], Coroutine[Any, Any, object]]
 
 DETACHED = -1  # a position in no feed
 
@@ -40,7 +41,9 @@ class Stream:
         "__weakref__",
         "_ending",
         "_last",
+        "_rest",
         "_resume",
+        "_send",
         "_waiter",
         "abort",
         "at",
@@ -52,6 +55,7 @@ class Stream:
         "filter",
         "gone",
         "hub",
+        "inline",
         "replayed",
         "session_key",
         "since",
@@ -72,6 +76,9 @@ class Stream:
         self.gone = False  # the client has left: nothing more can be sent
         self.beat_due = False
         self.abort: Callable[[], object] = _nothing  # cuts the connection, where the server lets us
+        self.inline = False  # may ``send`` be begun outside of a task?
+        self._send: Send | None = None
+        self._rest: Rest | Exception | None = None  # of a write that was begun by a flush
         self._last, self._resume = query.last, query.since
         self._waiter: asyncio.Future[None] | None = None
         self._ending = ""
@@ -133,6 +140,31 @@ class Stream:
 
     # -- what it sends --------------------------------------------------------------------------------------------
 
+    def push(self) -> None:
+        """Called by a flush, for a stream that sleeps: write what has come, at once if that is possible."""
+        send, feed = self._send, self.feed
+        if not self.inline or send is None or self.done or self._rest is not None or self.at < feed.first:
+            self.wake()
+            return
+        found = feed.take(self.at)
+        if found is None:
+            return
+        try:
+            self._rest = begin(send(self._taken(found)))
+        except Exception as error:  # its task deals with it
+            self._rest = error
+        if self._rest is None and self.at == feed.end:
+            self.busy_since = 0.0
+        else:
+            self.wake()
+
+    def _taken(self, found: Chunk) -> Body:
+        message, end, self.since = found
+        counters.sent(message["body"], end - self.at)
+        self.at = end
+        self.busy_since = self.wrote = time.monotonic()
+        return message
+
     async def run(self, send: Send) -> None:
         """Send it all, until the client leaves or is sent away. ``send`` takes the body messages of ASGI."""
         try:
@@ -141,13 +173,9 @@ class Stream:
             while not self.done:
                 found = self.feed.take(self.at) if self.at >= self.feed.first else None
                 if found is not None:
-                    message, end, self.since = found
-                    counters.sent(message["body"], end - self.at)
-                    self.at = end
-                    self.busy_since = self.wrote = time.monotonic()
-                    await send(message)
+                    await send(self._taken(found))
                     self.busy_since = 0.0
-                    del message, found  # a stream that waits holds no bytes
+                    del found  # a stream that waits holds no bytes
                 elif self.at < self.feed.first:
                     counters.overruns += 1
                     async for chunk in replay.missed(self):
@@ -155,12 +183,27 @@ class Stream:
                 elif self.beat_due:
                     await self._write(send, self._beat())
                 else:
-                    self.feed.sleepers.add(self)
-                    await self.wait()
+                    await self._sleep(send)
             if not self.gone:
                 await self._write(send, notices.bye(self._ending, clients=len(self.hub.streams)))
         finally:
             self.hub.leave(self)
+
+    async def _sleep(self, send: Send) -> None:
+        """Until there is something to do that :meth:`push` cannot do, and what it has begun is done."""
+        self._send = send
+        self.feed.sleepers.add(self)
+        try:
+            await self.wait()
+        finally:
+            self.feed.sleepers.discard(self)
+            self._send = None
+        rest, self._rest = self._rest, None
+        if isinstance(rest, Exception):
+            raise rest
+        if rest is not None:
+            await rest
+        self.busy_since = 0.0
 
     async def _write(self, send: Send, chunk: bytes) -> None:
         self.busy_since = self.wrote = time.monotonic()

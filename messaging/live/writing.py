@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
 from messaging.live.stream import Stream
@@ -17,7 +17,7 @@ HEADERS = {
 FORBIDDEN = "The live log is for users who are logged in and have the permission messaging.view_message.\n"
 _HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Send = Callable[[MutableMapping[str, Any]], Coroutine[Any, Any, None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
@@ -32,7 +32,9 @@ def end(chunk: bytes = b"") -> dict[str, Any]:
 async def serve(stream: Stream, receive: Receive, send: Send) -> None:
     """Write the stream until it or its client ends."""
     watching = asyncio.create_task(_watch(stream, receive))
-    stream.abort = _cutter(send, asyncio.current_task())
+    transport = getattr(getattr(send, "__self__", None), "transport", None)  # uvicorn shows it
+    stream.abort = _cutter(transport, asyncio.current_task())
+    stream.inline = transport is not None
     try:
         await send(start())
         await stream.run(send)
@@ -56,10 +58,9 @@ async def _watch(stream: Stream, receive: Receive) -> None:
         stream.leave()
 
 
-def _cutter(send: Send, task: asyncio.Task[Any] | None) -> Callable[[], object]:
+def _cutter(transport: Any, task: asyncio.Task[Any] | None) -> Callable[[], object]:
     """What ends a connection whose client does not read. ASGI knows no such thing, and closing in good order would
     wait for the client: so the server's transport is asked, where the server shows it; else the task is cancelled."""
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
     abort: Callable[[], object] | None = getattr(transport, "abort", None)
     return abort or (task.cancel if task is not None else _nothing)
 
