@@ -27,6 +27,7 @@ MEASURED_BY = {
     "tutorial_sqlite": "tutorial_loop.measure_sqlite",
     "tutorial_postgresql": "tutorial_loop.measure_postgresql",
     "frame_delay": "frame_delay.measure",
+    "frame_hop": "frame_delay.measure",
     "request_delay": "request_delay.measure",
 }
 
@@ -50,9 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     results: list[Result] = []
     with stage(with_postgresql=any("postgresql" in name for name in names), quick=options.quick) as ready:
-        for name in names:
-            print(f"measuring {name} ...", file=sys.stderr, flush=True)
-            module, _, function = MEASURED_BY[name].partition(".")
+        for measured_by in dict.fromkeys(MEASURED_BY[name] for name in names):
+            print(f"measuring {measured_by} ...", file=sys.stderr, flush=True)
+            module, _, function = measured_by.partition(".")
             results += getattr(importlib.import_module(f"benchmarks.{module}"), function)(ready)
     print(table(results))
     print(f"\nmeasured in {time.monotonic() - began:.0f} s")

@@ -30,6 +30,7 @@ BOUNDS = {
     "frame_delay": Bound(
         "p50 from publish() to a browser's frame, to plain Pub/Sub between processes", 1.5, at_least=False
     ),
+    "frame_hop": Bound("the same, to a bare loop of XREAD and sendall() in its place", 1.5, at_least=False),
     "request_delay": Bound(
         "p99 of a trivial view beside a busy listener, to an idle site's", 1.5, at_least=False
     ),

@@ -1,6 +1,7 @@
 """What arrives -> how long it was under way, in a process of its own: one JSON line when a message says "last".
 
     python -m benchmarks.receiver frames PORT SESSION      a browser's stream, read from its socket
+    python -m benchmarks.receiver bare PORT                what benchmarks.bare_relay sends
     python -m benchmarks.receiver pubsub SOCKET            redis-py's pubsub.listen()
 
 Messages hold ``"window":N,"sent":NS``; CLOCK_MONOTONIC is the same in all processes of a machine.
@@ -23,14 +24,23 @@ PLAIN_CHANNEL = "benchmark.plain"
 
 
 def frames(port: str, session: str) -> Iterator[bytes]:
-    """What the socket yields, read by read."""
+    """What a stream yields, read by read."""
+    request = f"GET /messages/stream?channel={CHANNEL}&last=0 HTTP/1.1"
+    return _read(port, f"{request}\r\nHost: 127.0.0.1\r\nCookie: sessionid={session}\r\n\r\n".encode())
+
+
+def bare(port: str) -> Iterator[bytes]:
+    """What the bare relay sends, read by read."""
+    return _read(port, b"")
+
+
+def _read(port: str, request: bytes) -> Iterator[bytes]:
     with socket.create_connection(("127.0.0.1", int(port)), timeout=30) as browser:
-        request = f"GET /messages/stream?channel={CHANNEL}&last=0 HTTP/1.1"
-        browser.sendall(f"{request}\r\nHost: 127.0.0.1\r\nCookie: sessionid={session}\r\n\r\n".encode())
+        browser.sendall(request)
         greeting = b""
         while b"event: live" not in greeting:
             greeting += (chunk := browser.recv(65536))
-            if not chunk or not greeting.startswith(b"HTTP/1.1 200"):
+            if not chunk or (request and not greeting.startswith(b"HTTP/1.1 200")):
                 raise SystemExit(f"no stream: {greeting[:500]!r}")
         print("ready", flush=True)
         while chunk := browser.recv(262144):
@@ -49,7 +59,7 @@ def pubsub(path: str) -> Iterator[bytes]:
 
 def main(kind: str, *arguments: str) -> None:
     delays: dict[int, list[int]] = {}
-    for chunk in {"frames": frames, "pubsub": pubsub}[kind](*arguments):
+    for chunk in {"frames": frames, "bare": bare, "pubsub": pubsub}[kind](*arguments):
         now = time.monotonic_ns()
         for window, sent in SENT.findall(chunk):
             delays.setdefault(int(window), []).append(now - int(sent))
