@@ -128,16 +128,18 @@ def test_loading_its_data_may_take_longer_than_the_time_limit(
     server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replies = iter([b"", *[b"-LOADING Valkey is loading the dataset in memory"] * 30, b"+PONG"])
-    monkeypatch.setattr(embedded, "ask", lambda socket, command: next(replies))
-    monkeypatch.setattr(server, "alive", lambda: True)
-    server.wait_ready(timeout=0.1)
+    with monkeypatch.context() as patched:
+        patched.setattr(embedded, "ask", lambda socket, command: next(replies))
+        patched.setattr(server, "alive", lambda: True)
+        server.wait_ready(timeout=0.1)
     assert not list(replies)
 
 
 def test_silence_has_a_limit(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "alive", lambda: True)
-    with pytest.raises(EmbeddedServerError, match=r"did not answer within 0\.05 s"):
-        server.wait_ready(timeout=0.05)
+    with monkeypatch.context() as patched:
+        patched.setattr(server, "alive", lambda: True)
+        with pytest.raises(EmbeddedServerError, match=r"did not answer within 0\.05 s"):
+            server.wait_ready(timeout=0.05)
 
 
 def test_nobody_answers(short_directory: Path) -> None:

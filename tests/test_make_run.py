@@ -13,6 +13,8 @@ import pytest
 from tests.processes import ROOT, Process, exists, plain_environment, queued
 from tests.waiting import assert_within
 
+pytestmark = pytest.mark.once
+
 FIND = str(ROOT / ".ci" / "find-python")
 
 THIS = f"{sys.version_info[0]}.{sys.version_info[1]}"

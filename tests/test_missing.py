@@ -6,6 +6,8 @@ import pytest
 
 from tests.processes import ROOT, plain_environment, python
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(("ci", "code"), [("", 0), ("true", 1)])
 def test_no_chromium(ci: str, code: int) -> None:

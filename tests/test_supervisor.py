@@ -23,7 +23,7 @@ def said() -> Said:
 @pytest.fixture
 def supervisor(said: Said, monkeypatch: pytest.MonkeyPatch) -> Iterator[Supervisor]:
     monkeypatch.setattr(module, "RESTART_PAUSE", 0.01)
-    with Supervisor(lambda part, line: said.append((part, line)), drain_seconds=1.0) as made:
+    with Supervisor(lambda part, line: said.append((part, line)), drain_seconds=30.0) as made:
         yield made
         made.stop()
 
@@ -100,6 +100,7 @@ def test_what_does_not_end_is_killed(
     supervisor: Supervisor, said: Said, signals: int, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SAME_SIGNAL", -1.0)
+    supervisor.drain_seconds = 1.0
     ignoring = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
     stubborn = child("stubborn", ignoring + "print('ready', flush=True); time.sleep(60)")
     supervisor.start(stubborn)

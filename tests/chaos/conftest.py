@@ -1,4 +1,4 @@
-"""The stage of the short form: the bundled server and SQLite. Most of a case is waiting, so three are on at a time."""
+"""The stage of the short form: the bundled server and SQLite. Most of a case is waiting, so five are on at a time."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.cases import Case
 from tests.chaos.run import SETTLE_SECONDS, Result, Stage
 
-AT_A_TIME = 3
+AT_A_TIME = 5
 
 
 class Play(NamedTuple):

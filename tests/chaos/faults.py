@@ -72,6 +72,7 @@ def kill_writer_after_commit(world: World) -> None:
 def listener_down(world: World) -> None:
     """For long, while the outbox fills."""
     world.kill_listener()
+    world.published()
     world.pause(2.0, 2.5)
     world.start_listener()
 
@@ -92,7 +93,7 @@ def kill_redis_and_listener(world: World) -> None:
     world.kill_listener()
     client = world.redis()
     client.save()
-    world.pause(0.2, 0.4)  # what is published now, the snapshot does not have
+    world.published()  # what the snapshot does not have
     world.broker.kill()
     world.broker.start()
     world.start_listener()
@@ -118,9 +119,9 @@ def flushdb(world: World) -> None:
 def flush_while_down(world: World) -> None:
     """The listener is dead while everything is deleted."""
     world.kill_listener()
-    world.pause(0.1, 0.3)
+    world.published()
     world.redis().flushall()
-    world.pause(0.1, 0.3)
+    world.published()
     world.start_listener()
 
 
@@ -146,7 +147,7 @@ def delete_epoch(world: World) -> None:
 def trim_while_down(world: World) -> None:
     """XTRIM to nothing while the listener is dead."""
     world.kill_listener()
-    world.pause(0.1, 0.3)
+    world.published()
     world.redis().xtrim(LOG, maxlen=0, approximate=False)
     world.pause(0.0, 0.2)
     world.start_listener()
@@ -175,13 +176,21 @@ def misconf(world: World) -> None:
     (obstacle / "in the way").mkdir(parents=True)
     client.config_set("save", "3600 1")
     client.bgsave()
-    eventually(lambda: client.info()["rdb_last_bgsave_status"] == "err", message="the snapshot fails")
+    eventually(
+        lambda: client.info()["rdb_last_bgsave_status"] == "err", timeout=30, message="the snapshot fails"
+    )
     world.pause(0.3, 0.6)
     (obstacle / "in the way").rmdir()
     obstacle.rmdir()
-    eventually(lambda: not client.info()["rdb_bgsave_in_progress"], message="no snapshot is being written")
+    eventually(
+        lambda: not client.info()["rdb_bgsave_in_progress"],
+        timeout=30,
+        message="no snapshot is being written",
+    )
     client.bgsave()
-    eventually(lambda: client.info()["rdb_last_bgsave_status"] == "ok", message="the snapshot succeeds")
+    eventually(
+        lambda: client.info()["rdb_last_bgsave_status"] == "ok", timeout=30, message="the snapshot succeeds"
+    )
     client.config_set("save", "")
 
 
@@ -262,7 +271,9 @@ def cut_before_reply(world: World) -> None:
     assert world.proxy
     struck = world.proxy.struck
     world.proxy.fault = "reply"
-    eventually(lambda: world.proxy and world.proxy.struck > struck + 2, message="replies are dropped")
+    eventually(
+        lambda: world.proxy and world.proxy.struck > struck + 2, timeout=30, message="replies are dropped"
+    )
     world.proxy.fault = ""
 
 

@@ -17,6 +17,8 @@ from typing import Any
 
 import django
 
+from tests.chaos import hold
+
 PR_SET_PDEATHSIG = 1
 PRELOADED = (
     "broker_site.urls",
@@ -31,6 +33,7 @@ def main() -> None:
     django.setup()
     from django.db import connections  # after setup()
 
+    signal.signal(signal.SIGTERM, _end_before_it_began)  # until what was started has a handler of its own
     for name in PRELOADED:
         import_module(name)
 
@@ -56,6 +59,10 @@ def main() -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+def _end_before_it_began(*_: object) -> None:
+    os._exit(0)
+
+
 def _become(order: dict[str, Any], parent: int) -> None:
     code = 1
     try:
@@ -67,6 +74,7 @@ def _become(order: dict[str, Any], parent: int) -> None:
         nothing = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((nothing, 0), (said, 1), (said, 2)):
             os.dup2(source, target)
+        os.environ[hold.DIRECTORY] = str(Path(order["said"]).parent)
         code = _run(order)
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1

@@ -82,12 +82,14 @@ class Stage:
                 world.start_writer()
             hopeless = ""
             try:
+                world.published()
                 world.stored_again()
                 for number in range(rounds):
                     world.pause(0.1, 0.5)
                     next_one = case.faults[number % len(case.faults)]
                     (world.random.choice(case.faults) if case.shuffled else next_one)(world)
                     recovery.append(world.recovered(time.time(), settle))
+                world.published(rolled_back=True)  # all ways were taken, however slow the machine
             except AssertionError as error:
                 hopeless = str(error).partition("\n")[0]
             settled = world.settle(settle)

@@ -4,6 +4,8 @@ The variant without compare-and-set needs a freeze that hits the middle of a bat
 (``--variant no_compare_and_set``), and tests/integration/test_relay.py shows it at the exact point.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from tests.chaos import cases
@@ -13,20 +15,21 @@ from tests.chaos.run import Result
 pytestmark = pytest.mark.chaos
 
 
-def without(variant: str, case: str) -> Play:
-    return Play(cases.named(case), 2, variant, settle=4.0)
+def without(variant: str, case: str, **world: object) -> Play:
+    found = cases.named(case)
+    return Play(replace(found, world={**found.world, **world}), 1, variant, settle=2.5)
 
 
 @pytest.mark.parametrize(
     ("play", "law"),
     [
-        (without("no_conflict_clause", "cut before the reply"), "I3"),
+        (without("no_conflict_clause", "cut before the reply", direct=1.0), "I3"),
         (without("ignore_conflicts", "kill a writer"), "I7"),
         (without("no_continuity", "FLUSHALL while the listener is down"), "I9"),
         (without("no_sweeper", "kill a writer between COMMIT and send"), "I7"),
         (without("settled_by_ok", "FLUSHALL while the listener is down"), "I1"),
         (without("no_barrier", "listener down for long"), "I3"),
-        (without("acknowledged_before_stored", "kill the listener"), "I1"),
+        (without("acknowledged_before_stored", "kill the listener", direct=1.0), "I1"),
         (without("sent_before_commit", "SCRIPT FLUSH"), "I2"),
         (without("bad_entry_stops", "bad input"), "I7"),
     ],

@@ -3,9 +3,11 @@
 Each of these is a mistake that was, or could have been, made; a case counts only if one of them makes it fail.
 """
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 from django.db import connections, transaction
@@ -16,6 +18,7 @@ from messaging.continuity import Stand, Verdict
 from messaging.listener import Listener
 from messaging.log import Bounds, Entry, Position
 from messaging.models import Cursor, Message
+from tests.chaos import hold
 
 
 def no_compare_and_set() -> None:
@@ -78,13 +81,23 @@ def settled_by_ok() -> None:
 
 
 def no_barrier() -> None:
-    """A row is sent again because it is old, though the relay is merely behind."""
+    """A row is sent again because it is old, though the relay is merely behind: here, by two sweeps."""
     sweep = outbox.Sweeper.sweep
+    take_over = relay.Relay.take_over
     far = Position(2**62, 0)
+    swept, sweeps = threading.Event(), count(1)
 
     def at_any_rate(self: outbox.Sweeper, stored_up_to: dict[int, Position]) -> int:
-        return sweep(self, dict.fromkeys(stored_up_to, far))
+        sent = sweep(self, dict.fromkeys(stored_up_to, far))
+        if not sent or next(sweeps) == 2:
+            swept.set()
+        return sent
 
+    def late(self: relay.Relay) -> None:
+        swept.wait(20)
+        take_over(self)
+
+    relay.Relay.take_over = late  # type: ignore[method-assign]
     outbox.Sweeper.sweep = at_any_rate  # type: ignore[method-assign]
 
 
@@ -98,7 +111,7 @@ def acknowledged_before_stored() -> None:
             self._move(stand)
         self._stand = stand
         connections[conf.DATABASE].close()
-        time.sleep(0.05)
+        hold.stay_if_asked()
         commit(self, position, *work)
 
     relay.Relay._commit = position_first  # type: ignore[method-assign]

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import redis
 
-from tests.chaos import ledger
+from tests.chaos import hold, ledger
 from tests.chaos.checker import Expected, Seen
 from tests.chaos.nursery import Child, Nursery
 from tests.chaos.proxy import Proxy
@@ -68,6 +68,7 @@ class World:
         self._messaging = MESSAGING | (messaging or {})
         self._memory_mb = 0
         self._names = 0
+        self._ledgers: dict[int, str] = {}  # by the writer's process
         self.listeners: list[Child] = []
         self.writers: list[Child] = []
         self.broker = TestServer(binary=binary, options=server)
@@ -104,6 +105,7 @@ class World:
             ledger=str(path), seed=self.random.getrandbits(32), direct=share, hold=hold, die=die,
         )  # fmt: skip
         self.writers.append(child)
+        self._ledgers[child.pid] = path.stem
         return child
 
     def _start(self, what: str, url: str, **options: Any) -> Child:
@@ -117,11 +119,15 @@ class World:
         )
 
     def kill_listener(self) -> None:
-        """All of them, at once."""
+        """All of them, at once; in the midst of its mistake if the variant has one that takes a moment."""
+        if self.variant in hold.VARIANTS and self.listeners:
+            hold.ask(self.directory)
+            self._eventually(lambda: hold.is_held(self.directory), 30.0, "the variant makes its mistake")
         for child in self.listeners:
             self._memory_mb = max(self._memory_mb, child.memory_mb())
             child.kill()
         self.listeners.clear()
+        hold.release(self.directory)
 
     def in_charge(self) -> Child | None:
         """The listener that holds the lease."""
@@ -144,6 +150,21 @@ class World:
         time.sleep(
             self.random.uniform(least, most)
         )  # not a wait for anything: when a fault strikes is at random
+
+    def published(self, *, rolled_back: bool = False, timeout: float = 30.0) -> None:
+        """Wait until each writer has noted, since now, a direct message that Redis has and a transaction that is
+        committed and whose messages were sent (and one that was rolled back), as far as they publish so at all."""
+        wanted = ["ok"] if self._direct > 0 else []
+        if self._direct < 1:
+            wanted += ["committed", "aborted"] if rolled_back else ["committed"]
+        paths = [self.directory / f"{self._ledgers[writer.pid]}.ledger" for writer in self.writers]
+        known = {path: path.stat().st_size if path.exists() else 0 for path in paths}
+
+        def noted() -> bool:
+            news = [path.read_bytes()[known[path] :] if path.exists() else b"" for path in paths]
+            return all(f'["{kind}", '.encode() in each for kind in wanted for each in news)
+
+        self._eventually(noted, timeout, f"the writers note {', '.join(wanted)}")
 
     def recovered(self, since: float, timeout: float = 30.0) -> float:
         """Wait until something that was published after ``since`` is stored; seconds."""

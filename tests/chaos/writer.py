@@ -33,6 +33,7 @@ class Writer:
         self._hold = hold
         self._die = die
         self._n = self._tx = 0
+        self._unsure: list[int] = []
         self._stopping = False
 
     def run(self) -> None:
@@ -54,11 +55,15 @@ class Writer:
         if not again:
             self._n += 1
             self._ledger.note("attempt", self._n, via, self._tx if via == "outbox" else 0)
-        data = {"w": self._name, "n": self._n, "pad": "x" * self._random.choice((0, 10, 100, 1000))}
-        return publish(f"w.{self._name}", data, id=f"{self._name}-{self._n}", **options)
+        return self._send(self._n, **options)
+
+    def _send(self, n: int, **options: Any) -> Any:
+        data = {"w": self._name, "n": n, "pad": "x" * self._random.choice((0, 10, 100, 1000))}
+        return publish(f"w.{self._name}", data, id=f"{self._name}-{n}", **options)
 
     def _publish_direct(self) -> None:
-        """What may have been sent is sent again, with its id, as a careful caller would."""
+        """What may have been sent is sent again, with its id, as a careful caller would: at once, and if that does not
+        help, later. Then it has lost its place in the order, so nothing is promised of it."""
         maybe_sent = False
         for again in (False, True, True, True):
             try:
@@ -74,7 +79,17 @@ class Writer:
                 time.sleep(0.1)
             else:
                 self._ledger.note("ok", self._n, event.location)
+                self._send_unsure()
                 return
+        self._unsure.append(self._n)
+
+    def _send_unsure(self) -> None:
+        while self._unsure:
+            try:
+                self._send(self._unsure[-1], outbox=False)
+            except BrokerError:
+                return
+            self._unsure.pop()
 
     def _publish_in_transaction(self, way: str) -> None:
         self._tx += 1
