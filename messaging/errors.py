@@ -10,6 +10,20 @@ MessagingError
 │   ├── BrokerUnavailable              Redis did not answer within the budget, or the breaker is open
 │   ├── BrokerFull                     Redis is out of memory, or the log is at its cap
 │   └── BrokerRefused                  Redis answered with an error (ACL, READONLY, WRONGTYPE ...)
+├── InvalidCall (ValueError)         a task cannot be enqueued as it was called: fix the call
+│   ├── InvalidOption                  an option of a task that cannot work
+│   ├── UnsupportedValue (TypeError)   an argument or a return value that JSON cannot carry unchanged
+│   └── TaskTooLarge                   arguments or a return value larger than MAX_BYTES
+├── TaskSays                         what a task raises to say how it goes on
+│   ├── RetryAfter                     again after so many seconds
+│   └── GiveUp                         never again: to the dead letters
+├── TaskEnded                        why a task ended otherwise than by its own doing
+│   ├── TaskTimeout (TimeoutError)     an attempt took longer than its timeout
+│   ├── WorkerLost                     too many workers died with it
+│   ├── TaskCancelled                  somebody cancelled it
+│   └── TaskExpired                    it was not begun in time
+├── TaskUnknown                      a job names a task that this process does not have
+├── TaskUnreadable                   a job whose body makes no sense
 └── Misconfigured                    settings that cannot work
 """
 
@@ -89,6 +103,74 @@ class BrokerFull(BrokerError):
 
 class BrokerRefused(BrokerError):
     """Redis answered with an error: missing rights, a read-only replica, a key of the wrong type."""
+
+
+class InvalidCall(MessagingError, ValueError):
+    """A task cannot be enqueued as it was called; trying again does not help."""
+
+
+class InvalidOption(InvalidCall):
+    """An option of a task that cannot work, with its name and value."""
+
+
+class UnsupportedValue(InvalidCall, TypeError):
+    """An argument or a return value that would not be the same after its way through JSON; the message names it."""
+
+
+class TaskTooLarge(InvalidCall):
+    """A task's arguments or its return value are larger than the backend's ``MAX_BYTES``."""
+
+    def __init__(self, what: str, size: int, limit: int, largest: str) -> None:
+        super().__init__(f"{what} take {size:,} bytes, the limit is {limit:,}; the largest part is {largest}")
+        self.size = size
+        self.limit = limit
+
+
+class TaskSays(MessagingError):
+    """Base of what a task raises to say how it goes on, whatever its options say."""
+
+
+class RetryAfter(TaskSays):
+    """Run me again after so many ``seconds``; counts as an attempt, so ``max_attempts`` still ends it."""
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        super().__init__(seconds, reason)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"again after {self.args[0]:g} s" + (f": {self.args[1]}" if self.args[1] else "")
+
+
+class GiveUp(TaskSays):
+    """Do not run me again: to the dead letters at once."""
+
+
+class TaskEnded(MessagingError):
+    """Base of the reasons in ``TaskResult.errors`` that no code of the task raised."""
+
+
+class TaskTimeout(TaskEnded, TimeoutError):
+    """An attempt took longer than the task's ``timeout``."""
+
+
+class WorkerLost(TaskEnded):
+    """More workers died while they ran it than ``max_crashes`` forgives."""
+
+
+class TaskCancelled(TaskEnded):
+    """Somebody cancelled it."""
+
+
+class TaskExpired(TaskEnded):
+    """It was not begun before its ``expires``."""
+
+
+class TaskUnknown(MessagingError):
+    """A job names a task that this process cannot import: of another release, perhaps."""
+
+
+class TaskUnreadable(MessagingError):
+    """A job whose body is not that of a task."""
 
 
 class Misconfigured(MessagingError):
