@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import threading
 from typing import Any
 
@@ -93,6 +94,7 @@ def _new_pool(timeout: float | None) -> ConnectionPool:
         "socket_timeout": timeout,
         "socket_connect_timeout": conf.PUBLISH_BUDGET,
         "retry": Retry(NoBackoff(), 0),
+        "max_connections": sys.maxsize,  # a pool stops for ever once it has made 100; wire.py gives none back
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
     if isinstance(target, SentinelConnectionPool):

@@ -436,6 +436,15 @@ def test_a_restarted_server_is_used_again_without_an_error(broker: TestServer, p
     assert stored() == [1, 2]
 
 
+def test_there_is_no_end_to_new_connections(broker: TestServer) -> None:
+    messaging.publish("c", 0)
+    with broker.connect(broker.socket) as client:
+        for n in range(1, 151):  # a process that lives long enough loses its connection as often
+            client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            messaging.publish("c", n)
+    assert stored() == list(range(151))
+
+
 def test_idle_connections_are_used_again(broker: TestServer) -> None:
     messaging.publish("c", 0)
     before = broker.client().info("stats")["total_connections_received"]
