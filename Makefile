@@ -6,6 +6,7 @@
 #   LINT=no             `make test` without lint, format check and types
 #   WORKERS=2           test processes side by side
 #   PYTEST=...          arguments for pytest, such as PYTEST="tests/test_up.py -x"
+#   LIVE=...            arguments for `make bench-live`, such as LIVE="--alone --quick"
 #   ROUNDS=45 SEED=1    of `make chaos`: faults in each case; CHAOS="--database postgresql --server redis --json FILE"
 #
 # A recipe that fails makes `make` exit with 2, whatever its own code was: `make` prints that one as "Error 3".
@@ -19,13 +20,14 @@ LINT ?=
 ROUNDS ?= 45
 SEED ?= 1
 CHAOS ?=
+LIVE ?=
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format pytest bench chaos clean install install-dev
+.PHONY: help run test lint format pytest bench bench-live chaos clean install install-dev
 
 help: ## what there is to make
-	@sed -n "s/^\([a-z-]*\):.*## /\1|/p" Makefile | awk -F"|" "{ printf \"make %-8s %s\\n\", \$$1, \$$2 }"
+	@sed -n "s/^\([a-z-]*\):.*## /\1|/p" Makefile | awk -F"|" "{ printf \"make %-10s %s\\n\", \$$1, \$$2 }"
 
 run: install ## the whole site in this terminal; PORT=8080 make run
 	@exec $(BIN)/python manage.py up
@@ -46,6 +48,9 @@ pytest: install-dev ## the tests alone
 
 bench: install-dev ## measure, and fail when a figure misses its bound
 	$(BIN)/python -m benchmarks
+
+bench-live: install-dev ## measure 1,000 to 5,000 open streams, beside nchan and django-eventstream
+	$(BIN)/python -m benchmarks.live $(LIVE)
 
 chaos: install-dev ## inject faults into real processes, and fail when a promise is broken
 	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED) $(CHAOS)

@@ -1,0 +1,6 @@
+"""The site's settings -> the same with room for a crowd that is one user at one address."""
+
+from broker_site.settings import *  # noqa: F403
+from broker_site.settings import MESSAGING
+
+MESSAGING = MESSAGING | {"LIVE_MAX_STREAMS": 20_000}
