@@ -56,6 +56,29 @@ class Message(models.Model):
     # The outbox's own account of a pending row.
     queued_at = models.DateTimeField(_("queued at"), null=True, editable=False)
     sends = models.PositiveSmallIntegerField(_("times sent"), default=0, editable=False)
+    ordered = models.BooleanField(
+        _("ordered"),
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text=_("Its channel is ordered: messages leave in the order of their commits."),
+    )
+    resent = models.CharField(
+        _("sent by the sweeper"),
+        max_length=20,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text=_("Why the listener had to send it: a key of messaging.outbox.REASONS. Empty: it had not."),
+    )
+    late = models.BooleanField(
+        _("late"),
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text=_("Sent by the sweeper, and newer messages of its channel stand before it."),
+    )
 
     objects = MessageQuerySet.as_manager()
 
@@ -70,6 +93,11 @@ class Message(models.Model):
             models.Index(fields=["channel", "log_ms"], name="messaging_message_channel"),
             models.Index(
                 fields=["queued_at"], condition=models.Q(log_ms=None), name="messaging_message_pending"
+            ),
+            models.Index(
+                fields=["id"],
+                condition=models.Q(log_ms=None, ordered=True),
+                name="messaging_message_ordered",
             ),
         )
         permissions = (("publish_message", _("Can publish messages")),)
@@ -184,6 +212,7 @@ class Quarantine(models.Model):
                 fields=["epoch", "partition", "log_ms", "log_seq"], name="messaging_quarantine_entry"
             ),
         )
+        permissions = (("retry_quarantine", "Can store quarantined entries again"),)
         default_permissions = ("view", "delete")
 
     def __str__(self) -> str:

@@ -8,11 +8,17 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from messaging.errors import Misconfigured
-from messaging.management import doctor_command, prune_command, replay_command, status_command
+from messaging.management import (
+    doctor_command,
+    prune_command,
+    quarantine_command,
+    replay_command,
+    status_command,
+)
 from messaging.management.terminal_command import CANNOT_START, TerminalCommand
 
 # Each with add() for its arguments and run().
-SUBCOMMANDS = (status_command, doctor_command, prune_command, replay_command)
+SUBCOMMANDS = (status_command, doctor_command, quarantine_command, prune_command, replay_command)
 
 
 class Command(TerminalCommand):
