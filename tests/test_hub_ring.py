@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messaging.frames import Place, Where, parse_id
+from messaging.live.direct import Direct
 from messaging.live.feed import CHUNK_BYTES, Feed
 from messaging.live.filters import Filter
 from messaging.live.ring import Item, Ring, in_order, renumbered
@@ -164,8 +165,11 @@ def test_clients_at_one_position_get_the_same_bytes() -> None:
     feed.flush()
     first = feed.take(2)
     assert first is not None
-    assert first[0] is (feed.take(2) or [None])[0]
-    assert (first[0]["body"][:4], first[1], first[2]) == (b"0002", 5, (place(4),))
+    assert first is feed.take(2)
+    assert first.message is first.message
+    assert first.framed is first.framed
+    assert (first.message["body"][:4], first.end, first.where) == (b"0002", 5, (place(4),))
+    assert first.framed == b"1e\r\n%b\r\n" % first.message["body"]
     assert feed.take(5) is None
 
 
@@ -175,9 +179,9 @@ def test_chunks_are_bounded_and_whole(frames: int, size: int) -> None:
     feed.flush()
     at, got = 0, b""
     while (chunk := feed.take(at)) is not None:
-        assert chunk[1] > at
-        assert len(chunk[0]["body"]) <= CHUNK_BYTES
-        at, got = chunk[1], got + chunk[0]["body"]
+        assert chunk.end == at + chunk.count > at
+        assert len(chunk.message["body"]) == chunk.size <= CHUNK_BYTES
+        at, got = chunk.end, got + chunk.message["body"]
     assert len(got) == frames * size
     assert [got[start : start + 4] for start in range(0, len(got), size)] == [
         b"%04d" % n for n in range(frames)
@@ -198,7 +202,7 @@ def test_a_feed_drops_what_the_ring_has_dropped(steps: list[tuple[int, int]]) ->
         if oldest < serial:
             chunk = feed.take(oldest)
             assert chunk is not None
-            assert chunk[0]["body"][:6] == b"%06d" % oldest
+            assert chunk.message["body"][:6] == b"%06d" % oldest
 
 
 # -- filters
@@ -214,3 +218,39 @@ def test_filters() -> None:
     assert not Filter.of(["a", "b.*"]).takes("c")
     assert Filter().takes(None)
     assert not Filter.of(["a"]).takes(None)
+
+
+# -- the short way to a client
+
+
+class _Flow:
+    write_paused = False
+
+
+class _Cycle:
+    """What uvicorn's response to one request shows."""
+
+    __module__ = "uvicorn.protocols.http.httptools_impl"
+
+    def __init__(self, chunked_encoding: bool | None) -> None:
+        self.chunked_encoding = chunked_encoding
+        self.disconnected = False
+        self.flow = _Flow()
+
+    async def send(self, message: dict[str, object]) -> None: ...
+
+
+class _Other(_Cycle):
+    __module__ = "another.server"
+
+
+def test_the_short_way_is_taken_only_where_the_framing_is_known() -> None:
+    cycle = _Cycle(True)
+    direct = Direct.of(cycle.send)
+    assert direct is not None
+    assert direct.free
+    cycle.disconnected = True
+    assert direct.lost
+    assert not direct.free
+    for unknown in (_Cycle(False).send, _Cycle(None).send, _Other(True).send, print):
+        assert Direct.of(unknown) is None

@@ -24,10 +24,10 @@ class Counters:
     gaps: int = 0  # told to clients
     reborn: int = 0  # logs that began anew under the reader
 
-    def sent(self, chunk: bytes, count: int) -> None:
-        """A chunk with so many frames was given to a client."""
+    def sent(self, size: int, count: int) -> None:
+        """A chunk of so many bytes and frames was given to a client."""
         self.frames += count
-        self.sent_bytes += len(chunk)
+        self.sent_bytes += size
         self.chunks += 1
 
 

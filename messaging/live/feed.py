@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from messaging.frames import Where
+from messaging.live.direct import chunked
 from messaging.live.filters import Filter
 from messaging.live.ring import Item
 
@@ -20,13 +21,41 @@ CHUNK_BYTES = (
 )  # of one write: what a client that stopped reading costs beside the server's own buffer
 MOST_CHUNKS = 8  # joined and kept; more only when clients stand at many places
 
-Body = dict[str, Any]  # an ASGI message, made once for everybody who gets these bytes
-Chunk = tuple[Body, int, Where]  # what to send, the position behind it, the places read with it
+Body = dict[str, Any]  # an ASGI message
 
 
 def body(chunk: bytes) -> Body:
     """Bytes as an ASGI server takes them."""
     return {"type": "http.response.body", "body": chunk, "more_body": True}
+
+
+class Chunk:
+    """Frames that are written at once, joined once for everybody who gets these bytes."""
+
+    __slots__ = ("_framed", "_frames", "_message", "count", "end", "size", "where")
+
+    def __init__(self, frames: list[bytes], size: int, *, end: int, where: Where) -> None:
+        self.count = len(frames)
+        self.size = size
+        self.end = end  # the position behind it
+        self.where = where  # the places read with it
+        self._frames = frames
+        self._message: Body | None = None
+        self._framed = b""
+
+    @property
+    def message(self) -> Body:
+        """For ``send``."""
+        if self._message is None:
+            self._message = body(b"".join(self._frames))
+        return self._message
+
+    @property
+    def framed(self) -> bytes:
+        """For :class:`Direct`."""
+        if not self._framed:
+            self._framed = chunked(self._frames, self.size)
+        return self._framed
 
 
 class Feed:
@@ -89,12 +118,12 @@ class Feed:
     def _join(self, at: int) -> Chunk:
         offset = len(self._items) - self.end
         frames: list[bytes] = []
-        size = 0
+        size = 0  # of what is in frames
         for index in range(at + offset, self.visible + offset):
             frame = self._items[index].frame
-            size += len(frame)
-            if size > CHUNK_BYTES and frames:
+            if size + len(frame) > CHUNK_BYTES and frames:
                 break
+            size += len(frame)
             frames.append(frame)
         last = at + len(frames)
-        return body(b"".join(frames)), last, self._items[last + offset - 1].where
+        return Chunk(frames, size, end=last, where=self._items[last + offset - 1].where)

@@ -219,10 +219,11 @@ class Hub:
         """Wake whoever waits for what has come, once, and measure what that costs."""
         started = time.perf_counter()
         self._pausing = True
+        now = time.monotonic()
         for feed in self._dirty:
             feed.trim(self.ring.first)
             for stream in feed.flush():
-                stream.push()
+                stream.push(now)
         self._dirty.clear()
         # The streams run after this callback, their sockets are written after the next one.
         loop = asyncio.get_running_loop()

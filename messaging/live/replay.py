@@ -106,5 +106,5 @@ def _ahead(stream: Stream) -> bool:
 def _counted(stream: Stream, items: Iterable[Item]) -> Iterator[bytes]:
     for chunk, count in notices.joined(items):
         stream.replayed += count
-        counters.sent(chunk, count)
+        counters.sent(len(chunk), count)
         yield chunk

@@ -18,7 +18,8 @@ from messaging.conf import conf
 from messaging.frames import Where
 from messaging.live import notices, replay
 from messaging.live.counters import counters
-from messaging.live.feed import Body, Chunk, body
+from messaging.live.direct import Direct
+from messaging.live.feed import Chunk, body
 from messaging.live.inline import Rest, begin
 from messaging.live.query import Query
 
@@ -50,6 +51,7 @@ class Stream:
         "beat_due",
         "busy_since",
         "checked",
+        "direct",
         "expires",
         "feed",
         "filter",
@@ -77,6 +79,7 @@ class Stream:
         self.beat_due = False
         self.abort: Callable[[], object] = _nothing  # cuts the connection, where the server lets us
         self.inline = False  # may ``send`` be begun outside of a task?
+        self.direct: Direct | None = None  # a shorter way than ``send``
         self._send: Send | None = None
         self._rest: Rest | Exception | None = None  # of a write that was begun by a flush
         self._last, self._resume = query.last, query.since
@@ -140,30 +143,48 @@ class Stream:
 
     # -- what it sends --------------------------------------------------------------------------------------------
 
-    def push(self) -> None:
+    def push(self, now: float) -> None:
         """Called by a flush, for a stream that sleeps: write what has come, at once if that is possible."""
-        send, feed = self._send, self.feed
-        if not self.inline or send is None or self.done or self._rest is not None or self.at < feed.first:
+        feed, direct, send = self.feed, self.direct, self._send
+        found = feed.take(self.at) if self.at >= feed.first and not self.done else None
+        if found is None or send is None:
             self.wake()
-            return
-        found = feed.take(self.at)
-        if found is None:
-            return
-        try:
-            self._rest = begin(send(self._taken(found)))
-        except Exception as error:  # its task deals with it
-            self._rest = error
-        if self._rest is None and self.at == feed.end:
-            self.busy_since = 0.0
+        elif direct is not None:
+            if direct.free:
+                self._took(found, now)
+                direct.write(found.framed)
+            if self.at != feed.end:
+                self.wake()
+        elif self.inline and self._rest is None:
+            self._took(found, now)
+            try:
+                self._rest = begin(send(found.message))
+            except Exception as error:  # its task deals with it
+                self._rest = error
+            if self._rest is not None or self.at != feed.end:
+                self.busy_since = now
+                self.wake()
         else:
             self.wake()
 
-    def _taken(self, found: Chunk) -> Body:
-        message, end, self.since = found
-        counters.sent(message["body"], end - self.at)
-        self.at = end
-        self.busy_since = self.wrote = time.monotonic()
-        return message
+    def _took(self, found: Chunk, now: float) -> None:
+        counters.sent(found.size, found.count)
+        self.at, self.since = found.end, found.where
+        self.wrote = now
+
+    async def _give(self, found: Chunk, send: Send) -> None:
+        """Write it, or wait until the client takes something again."""
+        self.busy_since = now = time.monotonic()
+        if self.direct is None:
+            self._took(found, now)
+            await send(found.message)
+        elif self.direct.free:
+            self._took(found, now)
+            self.direct.write(found.framed)
+        else:
+            await self.direct.drain()
+            self.gone = self.gone or self.direct.lost
+        self.busy_since = 0.0
 
     async def run(self, send: Send) -> None:
         """Send it all, until the client leaves or is sent away. ``send`` takes the body messages of ASGI."""
@@ -173,8 +194,7 @@ class Stream:
             while not self.done:
                 found = self.feed.take(self.at) if self.at >= self.feed.first else None
                 if found is not None:
-                    await send(self._taken(found))
-                    self.busy_since = 0.0
+                    await self._give(found, send)
                     del found  # a stream that waits holds no bytes
                 elif self.at < self.feed.first:
                     counters.overruns += 1

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
+from messaging.live.direct import Direct
 from messaging.live.stream import Stream
 
 HEADERS = {
@@ -37,6 +38,7 @@ async def serve(stream: Stream, receive: Receive, send: Send) -> None:
     stream.inline = transport is not None
     try:
         await send(start())
+        stream.direct = Direct.of(send)
         await stream.run(send)
         if not stream.gone:
             await send(end())
