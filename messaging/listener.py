@@ -17,6 +17,7 @@ from messaging import connection, lease, log, pruner
 from messaging.capture import ChannelCapture, ListCapture
 from messaging.conf import conf
 from messaging.loop import Loop, Outages, what_failed
+from messaging.ordered import OrderedSender
 from messaging.outbox import Sweeper
 from messaging.relay import LostFence, Relay
 
@@ -27,6 +28,9 @@ LINGER_SECONDS = (
 )
 BLOCK_MS = 1000
 SWEEP_SECONDS = 1.0
+ORDERED_SECONDS = (
+    0.1  # between two looks at the ordered channels; a fifth of it while something is on its way
+)
 STOP_SECONDS = 15.0  # for all threads to end the step they are in
 
 
@@ -138,11 +142,23 @@ class Listener:
                 stopping.wait(SWEEP_SECONDS)
 
         self._loops.append(Loop("outbox", sweep, outages=self._outages))
+        if conf.ORDERED_CHANNELS:
+            self._loops.append(Loop("ordered channels", self._send_ordered(), outages=self._outages))
         if conf.PRUNE_DAYS or conf.PRUNE_ROWS:
             self._loops.append(Loop("pruning", partial(pruner.step, self._client), outages=self._outages))
         for loop in self._loops:
             loop.start()
         self.in_charge.set()
+
+    def _send_ordered(self) -> Callable[[threading.Event], None]:
+        """The step that sends what has its turn."""
+        sender = OrderedSender(self._client, may_send=lambda: self._lease.is_ours)
+
+        def step(stopping: threading.Event) -> None:
+            if not sender.step({relay.partition: relay.position for relay in self._relays}):
+                stopping.wait(ORDERED_SECONDS / 5 if sender.waits else ORDERED_SECONDS)
+
+        return step
 
     def _end_work(self) -> None:
         """Stop every thread after the step it is in."""

@@ -23,6 +23,7 @@ from messaging.errors import BrokerError
 from messaging.event import Event, encode
 from messaging.log import Bounds, Position
 from messaging.models import Message
+from messaging.ordered import is_ordered, take_turn
 from messaging.rows import pending_row
 from messaging.sender import Prepared, send
 
@@ -34,6 +35,11 @@ STUBBORN = (
     3  # a row that was sent so often and is not stored is tried again, but rarely and behind all others
 )
 LONGEST_PAUSE = 60.0  # seconds between two tries of stubborn rows
+
+REASONS = {  # why the listener had to send a row
+    "unsent": "it had not been sent: its process ended before, or Redis was away",
+    "lost": "it had been sent, and the relay did not find it in the log",
+}
 
 _waits = False  # could this process not send what it wrote last?
 
@@ -62,26 +68,41 @@ class _AfterCommit:
 def put(prepared: Sequence[Prepared]) -> list[Event]:
     """Events -> pending rows in the current transaction, sent after its commit; at once when there is none.
 
-    An event that has a row already (the caller's own id, used again) is not written a second time. Where transactions
-    are managed by hand (``set_autocommit(False)``) nobody tells of the commit, and the sweeper sends.
+    Those of ordered channels are left to the listener (:mod:`messaging.ordered`). An event that has a row already (the
+    caller's own id, used again) is not written a second time. Where transactions are managed by hand
+    (``set_autocommit(False)``) nobody tells of the commit, and the sweeper sends.
     """
     using = conf.DATABASE
     now = datetime.now(UTC)
     once = {(event.id, event.source): event for event, _ in prepared}
-    rows = Message.objects.using(using).bulk_create(
-        [pending_row(event, now) for event in once.values()],
-        batch_size=SEND_ROWS,
-        update_conflicts=True,  # of this one index; it changes nothing, and tells the row
-        unique_fields=["event_id", "source"],
-        update_fields=["event_id"],
-    )
-    ids = [row.pk for row in rows]
+    ordered = {event.channel for event in once.values() if is_ordered(event.channel)}
+    rows = [pending_row(event, now, ordered=event.channel in ordered) for event in once.values()]
+    if ordered:
+        with transaction.atomic(using=using, savepoint=False):
+            take_turn(ordered, using=using)
+            _write(rows, using=using)
+    else:
+        _write(rows, using=using)
+    ids = [row.pk for row in rows if not row.ordered]
+    if not ids:
+        return [event for event, _ in prepared]
     connection = connections[using]
     if connection.in_atomic_block:
         transaction.on_commit(_AfterCommit(using, ids, _waiting(connection)), using=using, robust=True)
     elif connection.get_autocommit():
         _send_now(ids, using=using)
     return [event for event, _ in prepared]
+
+
+def _write(rows: list[Message], *, using: str) -> None:
+    """Insert them; each row is told its key."""
+    Message.objects.using(using).bulk_create(
+        rows,
+        batch_size=SEND_ROWS,
+        update_conflicts=True,  # of this one index; it changes nothing, and tells the row
+        unique_fields=["event_id", "source"],
+        update_fields=["event_id"],
+    )
 
 
 def in_transaction() -> bool:
@@ -168,7 +189,9 @@ class Sweeper:
         ids, self._waiting = self._waiting, []
         sent = 0
         for start in range(0, len(ids), SEND_ROWS):
-            sent += send_rows(ids[start : start + SEND_ROWS], using=conf.DATABASE)
+            some = ids[start : start + SEND_ROWS]
+            _note_why(some, using=conf.DATABASE)
+            sent += send_rows(some, using=conf.DATABASE)
         if sent:
             logger.warning("%d messages of the outbox were not in the log and have been sent", sent)
         return sent
@@ -177,6 +200,8 @@ class Sweeper:
         """Rows that should have been stored by now, in the order they were written."""
         overdue = datetime.now(UTC) - timedelta(seconds=conf.OUTBOX_GRACE_SECONDS)
         rows = Message.objects.using(conf.DATABASE).pending().filter(queued_at__lt=overdue)
+        if conf.ORDERED_CHANNELS:  # else what is left of them is sent as all others
+            rows = rows.filter(ordered=False)
         ids = rows.order_by("pk").values_list("pk", flat=True)
         found = list(ids.filter(sends__lt=STUBBORN)[:SWEEP_ROWS])
         if not found and time.monotonic() >= self._not_before:
@@ -184,6 +209,13 @@ class Sweeper:
             self._pause = min(max(1.0, self._pause * 2), LONGEST_PAUSE) if found else 0.0
             self._not_before = time.monotonic() + self._pause
         return found
+
+
+def _note_why(ids: Sequence[int], *, using: str) -> None:
+    """Before they are sent, so that the relay knows when it settles them."""
+    rows = Message.objects.using(using).pending().filter(pk__in=ids)
+    rows.filter(sends=0).exclude(resent="unsent").update(resent="unsent")
+    rows.filter(sends__gt=0).exclude(resent="lost").update(resent="lost")
 
 
 def pending_count(*, using: str | None = None) -> int:

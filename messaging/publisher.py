@@ -12,6 +12,7 @@ from messaging import outbox as outbox_rows
 from messaging.conf import conf
 from messaging.errors import InvalidAttribute, MessageTooLarge, shown
 from messaging.event import Event, encode, new_event
+from messaging.ordered import is_ordered
 from messaging.sender import Prepared, asend_one, send, send_one
 
 
@@ -34,7 +35,8 @@ def publish(
     Outside a transaction it goes straight to Redis and the event carries its location in the log. Inside
     ``transaction.atomic()`` of the database ``MESSAGING["DATABASE"]`` it becomes an outbox row of that transaction:
     rolled back means never sent, committed means sent, even if this process dies in between; the event's location is
-    ``None`` then. ``outbox=True`` asks for the row, ``outbox=False`` for Redis, wherever the call stands.
+    ``None`` then. ``outbox=True`` asks for the row, ``outbox=False`` for Redis, wherever the call stands. A message of
+    ``ORDERED_CHANNELS`` always is a row, and ``outbox=False`` is refused.
 
     Raises a subclass of :class:`~messaging.errors.InvalidMessage` for input that cannot be published, of
     :class:`~messaging.errors.BrokerError` when Redis does not take it (never for an outbox row). Costs at most
@@ -54,13 +56,13 @@ def publish(
         headers=headers,
     )
     prepared = event, _encoded(event)
-    return outbox_rows.put([prepared])[0] if _wants_row(outbox) else send_one(prepared)
+    return outbox_rows.put([prepared])[0] if _wants_row(outbox, [prepared]) else send_one(prepared)
 
 
 async def apublish(channel: str, data: Any, *, outbox: bool | None = None, **attributes: Any) -> Event:
     """:func:`publish` for coroutines: same arguments, same result, no thread in between when it goes to Redis."""
     prepared = prepare(channel, data, **attributes)
-    if _wants_row(outbox):
+    if _wants_row(outbox, [prepared]):
         return (await sync_to_async(outbox_rows.put)([prepared]))[0]
     return await asend_one(prepared)
 
@@ -71,11 +73,11 @@ def publish_many(
     """Publish many messages, in their order, hundreds in a round trip.
 
     Each is a pair ``(channel, data)`` or a mapping of :func:`publish`'s arguments. All are checked before the first
-    is sent. If Redis fails on the way, the :class:`~messaging.errors.BrokerError` carries in ``published`` the events
-    that are in the log.
+    is sent; if one of them is of an ordered channel, all go through the outbox. If Redis fails on the way, the
+    :class:`~messaging.errors.BrokerError` carries in ``published`` the events that are in the log.
     """
     prepared = [_prepare_one(message) for message in messages]
-    return outbox_rows.put(prepared) if _wants_row(outbox) else send(prepared)
+    return outbox_rows.put(prepared) if _wants_row(outbox, prepared) else send(prepared)
 
 
 def prepare(channel: str, data: Any, **attributes: Any) -> Prepared:
@@ -99,5 +101,12 @@ def _prepare_one(message: tuple[str, Any] | Mapping[str, Any]) -> Prepared:
     raise InvalidAttribute(f"a message is a pair (channel, data) or a mapping, not {shown(message)}")
 
 
-def _wants_row(asked: bool | None) -> bool:
+def _wants_row(asked: bool | None, prepared: list[Prepared]) -> bool:
+    for event, _ in prepared:
+        if is_ordered(event.channel):
+            if asked is False:
+                raise InvalidAttribute(
+                    f"outbox=False: channel {shown(event.channel)} is ordered, and leaves through the outbox only"
+                )
+            return True
     return outbox_rows.in_transaction() if asked is None else asked

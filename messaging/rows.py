@@ -29,7 +29,7 @@ def payload_text(event: Event) -> str:
     return b64encode(event.payload).decode() if event.binary else event.payload.decode()
 
 
-def pending_row(event: Event, now: datetime) -> Message:
+def pending_row(event: Event, now: datetime, *, ordered: bool = False) -> Message:
     """An event that is not in the log yet -> an outbox row."""
     return Message(
         event_id=event.id,
@@ -43,4 +43,5 @@ def pending_row(event: Event, now: datetime) -> Message:
         binary=event.binary,
         attributes=attributes_of(event),
         queued_at=now,
+        ordered=ordered,
     )

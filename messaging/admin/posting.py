@@ -211,7 +211,9 @@ class PostingAdmin(ReadingAdmin[Message]):
         if connections[conf.DATABASE].in_atomic_block:
             return False
         unsent = (
-            self.get_queryset(request).filter(pk__in=[row.pk for row in rows], log_ms=None, sends=0).count()
+            self.get_queryset(request)
+            .filter(pk__in=[row.pk for row in rows], log_ms=None, sends=0, ordered=False)
+            .count()
         )
         if unsent:
             text = ngettext(

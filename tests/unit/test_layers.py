@@ -19,6 +19,7 @@ LAYERS = """
     breaker wire scripts
     log continuity models rows
     storage sender lease loop
+    ordered
     outbox relay capture
     publisher listener
     background live
