@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
+from messaging.conf import conf
 from messaging.frames import RETRY_MS, Where, format_id, named
 from messaging.live.counters import counters
 from messaging.live.feed import CHUNK_BYTES
@@ -26,6 +27,7 @@ def hello(where: Where, filter_: Filter, *, retention: Mapping[str, int | None],
         "channels": filter_.patterns,
         "retention": retention,
         "resumed": resumed,
+        "heartbeat": conf.LIVE_HEARTBEAT_SECONDS,
     }
     return named("hello", facts, retry=RETRY_MS)
 

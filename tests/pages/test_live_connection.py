@@ -30,7 +30,7 @@ def named(name: str, **facts: Any) -> str:
     return f"event: {name}\ndata: {json.dumps(facts)}\n\n"
 
 
-def hello(resumed: bool = False) -> str:
+def hello(resumed: bool = False, **more: Any) -> str:
     retention = {"entries": 1, "oldest": 1763765275000, "cap": 1000}
     now = 1763765275900
     facts = {
@@ -39,7 +39,7 @@ def hello(resumed: bool = False) -> str:
         "channels": [],
         "retention": retention,
         "resumed": resumed,
-    }
+    } | more
     return "retry: 20\n" + named("hello", **facts)
 
 
@@ -132,6 +132,16 @@ def test_a_server_that_fails_is_asked_again(page: Page, console: Console, screen
     expect(page.locator("#state-text")).to_have_text(re.compile("attempt 2"))
     server.then(hello(resumed=True), frame(2), live(2))
     page.locator("#state").click()
+    rows(page, 2)
+
+
+def test_a_stream_that_falls_silent_is_opened_again(page: Page) -> None:
+    server = Server(page)
+    server.then(hello(heartbeat=0.1), frame(1), live(1))
+    page.goto("/messages/")
+    until(page, lambda: len(server.asked) >= 4)  # from the second on nothing comes
+    assert {last for _, last in server.asked[1:]} == {f"{EPOCH}.1763765275001-0"}
+    server.then(hello(resumed=True), frame(2), live(2))
     rows(page, 2)
 
 

@@ -308,11 +308,11 @@ def test_a_pause_that_was_too_long_says_what_it_dropped(run: Run) -> None:
     assert hole["missed"] + rows - 1 == 340
 
 
-# -- stream.js ----------------------------------------------------------------------------------------------------
+# -- connection.js ------------------------------------------------------------------------------------------------
 
 
 def test_waits_grow_and_are_spread(run: Run) -> None:
-    assert run("stream.js", "[1, 2, 3, 4, 5, 50].map((n) => m.backOff(n, 2000, () => 0.5))") == [
+    assert run("connection.js", "[1, 2, 3, 4, 5, 50].map((n) => m.backOff(n, 2000, () => 0.5))") == [
         2000,
         4000,
         8000,
@@ -320,7 +320,7 @@ def test_waits_grow_and_are_spread(run: Run) -> None:
         30000,
         30000,
     ]
-    assert run("stream.js", "[0, 0.999].map((r) => m.backOff(1, 2000, () => r))") == [1000, 2998]
+    assert run("connection.js", "[0, 0.999].map((r) => m.backOff(1, 2000, () => r))") == [1000, 2998]
 
 
 # -- snippets.js, publish.js --------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import { toRecord } from "./record.js";
 import { Rows } from "./rows.js";
 import { showFoot, showPause, showState, showTitle } from "./status.js";
 import { Store } from "./store.js";
-import { LogStream } from "./stream.js";
+import { Subscription } from "./stream.js";
 import { wholeMessages } from "./whole.js";
 
 const site = $("console").dataset;
@@ -35,7 +35,8 @@ let readingFrom = false; // reads from a place in the past: stops when the page 
 let selected = null;
 let cleared = false; // by the reader: an empty page is then no wonder
 
-const stream = new LogStream(site.stream, {
+const stream = new Subscription(site.stream, {
+  scope: site.user,
   state: (state) => (showState(state), showTitle(titleFacts()), showWhyEmpty()),
   hello: (facts) => (retention = facts.retention),
   live: () => {
@@ -78,7 +79,7 @@ function take(records) {
   painter.add(store.add(fresh));
   if (readingFrom && store.full) {
     stream.close();
-    painter.add(store.divide({ full: true, count: store.messages, position: fresh.at(-1)?.position ?? stream.lastId }));
+    painter.add(store.divide({ full: true, count: store.messages, position: fresh.at(-1)?.position ?? stream.position }));
   }
 }
 
@@ -235,7 +236,6 @@ $("rows").addEventListener("click", (event) => {
 });
 watchScrolling($("rows"), { atNewest: () => rows.atNewest, onLeave: () => pause("scroll"), onReturn: () => pausedBy === "scroll" && resume(), keepAtNewest: () => !store.paused && rows.toNewest() });
 window.addEventListener("online", () => stream.retryNow());
-document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && stream.retryNow());
 window.addEventListener("popstate", () => {
   const before = JSON.stringify([address.channels, address.last]);
   Object.assign(address, readAddress(location.search));

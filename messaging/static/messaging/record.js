@@ -1,7 +1,7 @@
 // The data of a message frame -> a record: what the page shows of one message. Pure.
 
 import { member } from "./jsontext.js";
-import { positionMs } from "./stream.js";
+import { positionMs } from "./positions.js";
 
 /**
  * `id` is the frame's position in the stream. Returns {key, position, at, ms, channel, type, time, delay, kind, raw,

@@ -14,6 +14,7 @@ const WORDS = {
   },
   refused: ({ why }) => ({ 400: "Bad filter", 404: "No stream here" })[why] ?? "Signed out",
   stopped: () => "Stopped",
+  asleep: () => "Asleep",
 };
 
 /** What a screen reader hears: once a state, not once a second. */
@@ -25,6 +26,7 @@ const SPOKEN = {
   waiting: "Connection lost, reconnecting",
   refused: "Refused by the server",
   stopped: "Stopped",
+  asleep: "Asleep while the page is hidden",
 };
 
 export function showState(state) {

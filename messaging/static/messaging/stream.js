@@ -1,50 +1,59 @@
-// A stream's URL and channels -> messages, gaps and the connection's state, for ever. No DOM.
+// Live messages for any page of the site: the module that other people's templates import. Needs nothing but a browser.
 //
-// Read with fetch and not with EventSource, which hides what this needs: the status of a refusal (403 is final, 503 is
-// not), heartbeats (a connection that died without a word is noticed after STALL), and back-pressure (a page that is
-// busy makes the server wait instead of filling its own memory). On the wire it is the same: text/event-stream,
-// `retry:`, and the `Last-Event-ID` header to resume.
+//   import { subscribe } from "{% static 'messaging/stream.js' %}";
+//
+//   const subscription = subscribe(["orders.*"], (message) => {
+//     document.getElementById("total").textContent = message.data.total;
+//   });
+//   subscription.close();
+//
+// All subscriptions of all tabs of a browser share one connection (sharing.js). It comes back by itself after an outage
+// and resumes where it was. A page that is hidden for half a minute lets go of it, and catches up when it is looked at.
+//
+// A message is {channel, data, type, time, id, source, key, at, position, event, cut}: see frame.js.
+//
+// Options, all of them optional:
+//
+//   url         of the stream: "/messages/stream" ({% url 'messaging:stream' %})
+//   position    start right behind this place in the log: messages from the moment in which the server rendered the page
+//               ({% stream_position %}) arrive as well
+//   last        without a position: begin with so many messages of the past (none)
+//   gap(gap)    something may be missing: {reason, missed, from, to}. Reload what the page shows
+//   state(s)    {name}: connecting, catching, live, behind {lag}, waiting {attempt, until, why}, refused {why, text}, asleep,
+//               stopped
+//   live(facts) history and what was missed have been delivered; from now on messages are new
+//   scope       pages with the same URL and scope share; give the user's id where several may use one browser profile
+//   share       false: a connection of its own
+//
+// The server decides who may listen: without the permission the state is "refused".
 
-import { EventStreamParser } from "./sse.js";
+import { toMessage } from "./frame.js";
+import { Member } from "./sharing.js";
 
-const STALL = 40_000; // the server sends a heartbeat every 15 s
-const LONGEST_WAIT = 30_000;
-const BEHIND = 5_000; // messages older than this while live: the page cannot keep up
-const CAUGHT_UP = 1_500;
-const SLICE = 12; // ms of work before the browser gets a turn
-
-/** The milliseconds in a position `<epoch>.<ms>-<seq>` or a location `<partition>.<ms>-<seq>`. */
-export function positionMs(position) {
-  return Number(position.slice(position.indexOf(".") + 1, position.indexOf("-")));
-}
-
-/** What to wait before the next attempt: `retry` doubled each time, at most 30 s, spread by half to both sides. */
-export function backOff(attempt, retry, random = Math.random) {
-  const wait = Math.min(LONGEST_WAIT, retry * 2 ** Math.min(attempt - 1, 10));
-  return Math.round(wait * (0.5 + random()));
-}
-
-/**
- * `on` has functions: `state({name, ...})`, `messages([{id, data}])`, `hello(facts)`, `live(facts)`, `gap(facts)`.
- * States: connecting, catching, live, behind {lag}, waiting {attempt, until, why}, refused {why, text}, stopped.
- */
-export class LogStream {
-  #url;
-  #on;
-  #abort = null;
-  #skipWait = null;
-  #query = "";
-  #state = { name: "stopped" };
+export class Subscription {
+  #member;
+  #handlers;
   #clock = 0; // the server's clock minus ours
-  lastId = null;
 
-  constructor(url, on) {
-    this.#url = url;
-    this.#on = on;
+  /** `handlers` as the options of `subscribe`; also `messages([{id, data}])`, frames as they came, and `hello(facts)`. */
+  constructor(url, handlers = {}) {
+    this.#handlers = handlers;
+    this.#member = new Member(url, (item) => this.#take(item), handlers);
   }
 
+  /** {name, ...}, see above. */
   get state() {
-    return this.#state;
+    return this.#member.state;
+  }
+
+  /** Up to where everything has been delivered; null while nothing is known. Give it to `open` to go on from there. */
+  get position() {
+    return this.#member.lastId;
+  }
+
+  /** Where messages come from: "own" connection, "leader" of the tabs, "follower", "asleep" or "closed". */
+  get role() {
+    return this.#member.role;
   }
 
   /** The server's time in milliseconds, as well as it is known. */
@@ -52,168 +61,48 @@ export class LogStream {
     return Date.now() + this.#clock;
   }
 
-  /** Starts anew. `position` resumes after that message; without it the last `last` messages come first. */
-  open({ channels = [], last = 200, position = null } = {}) {
-    this.close();
-    const query = new URLSearchParams(channels.map((name) => ["channel", name]));
-    query.append("last", last);
-    this.#query = query.toString();
-    this.lastId = position;
-    this.#abort = new AbortController();
-    this.#run(this.#abort.signal);
+  /** Starts, or starts anew with other channels or from another place: {channels, last, position}. */
+  open(options) {
+    this.#member.open(options);
   }
 
   close() {
-    this.#abort?.abort();
-    this.#abort = null;
-    this.#to({ name: "stopped" });
+    this.#member.close();
   }
 
-  /** Ends a wait between two attempts. */
+  /** Does not wait any longer for the next attempt to connect. */
   retryNow() {
-    this.#skipWait?.();
+    this.#member.retryNow();
   }
 
-  #to(state) {
-    this.#state = state;
-    this.#on.state?.(state);
-  }
-
-  async #run(closed) {
-    let attempt = 0;
-    let retry = 2000;
-    while (!closed.aborted) {
-      if (attempt === 0) this.#to({ name: "connecting" });
-      const end = await this.#once(closed, (value) => (retry = value));
-      if (closed.aborted) return;
-      if (end.refused) return this.#to({ name: "refused", why: end.refused, text: end.text });
-      attempt = end.wasLive ? 1 : attempt + 1;
-      // The server spreads the times in its `bye` itself.
-      const wait = end.bye ? retry : backOff(attempt, retry);
-      this.#to({ name: "waiting", attempt, until: Date.now() + wait, why: end.why });
-      await this.#wait(wait, closed);
+  #take(item) {
+    const { state, hello, messages, live, gap } = this.#handlers;
+    if (item.is === "state") state?.(item.state);
+    else if (item.is === "messages") messages?.(item.messages);
+    else if (item.is === "gap") gap?.(item.gap);
+    else if (item.is === "live") live?.(item.facts);
+    else if (item.is === "hello") {
+      this.#clock = item.facts.now - Date.now();
+      hello?.(item.facts);
     }
-  }
-
-  /** One connection, from request to end -> {why, wasLive, bye, refused}. */
-  async #once(closed, setRetry) {
-    const stop = new AbortController();
-    const onClose = () => stop.abort();
-    closed.addEventListener("abort", onClose);
-    let why = "The connection was lost";
-    let timer;
-    const alive = () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => {
-        why = "The server went silent";
-        stop.abort();
-      }, STALL);
-    };
-    const session = { wasLive: false, bye: null, resuming: Boolean(this.lastId) };
-    try {
-      alive();
-      const headers = this.lastId ? { "Last-Event-ID": this.lastId } : {};
-      const response = await fetch(`${this.#url}?${this.#query}`, { headers, signal: stop.signal, cache: "no-store" });
-      const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
-      if (response.status === 400) return { refused: 400, text: (await response.text()).slice(0, 500) };
-      if (response.status === 401 || response.status === 403) return { refused: response.status };
-      if (response.ok && !isStream) return { refused: response.redirected ? 401 : 404 }; // a login page, or not ours
-      if (!response.ok) return { why: `The server answered ${response.status}` };
-      await this.#read(response, session, { closed, alive, setRetry });
-    } catch (error) {
-      if (!stop.signal.aborted && !(error instanceof TypeError)) throw error; // a TypeError is the network's
-      if (why.startsWith("The connection") && !session.wasLive) why = "The server cannot be reached";
-    } finally {
-      clearTimeout(timer);
-      closed.removeEventListener("abort", onClose);
-      stop.abort();
-    }
-    if (session.bye) why = BYE[session.bye] ?? "The server closed the stream";
-    return { why, wasLive: session.wasLive, bye: session.bye };
-  }
-
-  async #read(response, session, { closed, alive, setRetry }) {
-    const reader = response.body.getReader();
-    const decoder = new TextDecoder();
-    const parser = new EventStreamParser();
-    let sliceStart = performance.now();
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done || closed.aborted) return;
-      alive();
-      const events = parser.feed(decoder.decode(value, { stream: true }));
-      if (parser.retry !== null) setRetry(parser.retry);
-      this.#handle(events, session, closed);
-      if (closed.aborted) return;
-      if (performance.now() - sliceStart > SLICE) {
-        await new Promise((resume) => setTimeout(resume));
-        sliceStart = performance.now();
-      }
-    }
-  }
-
-  /** Hands on runs of messages as one array, everything else one by one, in order. */
-  #handle(events, session, closed) {
-    let batch = [];
-    const flush = () => {
-      if (!batch.length) return;
-      const newest = batch[batch.length - 1].id;
-      this.#on.messages?.(batch);
-      if (newest && !closed.aborted) this.#watchLag(positionMs(newest));
-      batch = [];
-    };
-    for (const event of events) {
-      if (closed.aborted) return; // by one of the functions just called
-      if (event.id) this.lastId = event.id;
-      if (event.name === "message") {
-        batch.push(event);
-        continue;
-      }
-      flush();
-      if (closed.aborted) return;
-      if (event.name === "hello") {
-        const facts = JSON.parse(event.data);
-        this.#clock = facts.now - Date.now();
-        this.#to({ name: "catching" });
-        this.#on.hello?.(facts);
-        // The server does not know the place where this page was: what follows is recent history.
-        if (session.resuming && facts.resumed === false) this.#on.gap?.({ from: null, to: facts.position, reason: "unknown", missed: null });
-      } else if (event.name === "live") {
-        const facts = JSON.parse(event.data);
-        session.wasLive = true;
-        // Everything up to here has been sent: a resume starts here even if no message matched so far.
-        this.lastId = facts.position ?? this.lastId;
-        this.#to({ name: "live" });
-        this.#on.live?.(facts);
-      } else if (event.name === "gap") {
-        this.#on.gap?.(JSON.parse(event.data));
-      } else if (event.name === "bye") {
-        session.bye = JSON.parse(event.data).reason;
-      }
-    }
-    flush();
-  }
-
-  #watchLag(ms) {
-    const { name } = this.#state;
-    const lag = this.now() - ms;
-    if (name === "live" && lag > BEHIND) this.#to({ name: "behind", lag });
-    else if (name === "behind") this.#to(lag > CAUGHT_UP ? { name: "behind", lag } : { name: "live" });
-  }
-
-  async #wait(ms, closed) {
-    await new Promise((resume) => {
-      const timer = setTimeout(resume, ms);
-      this.#skipWait = resume;
-      closed.addEventListener("abort", resume, { once: true });
-      closed.addEventListener("abort", () => clearTimeout(timer), { once: true });
-    });
-    this.#skipWait = null;
   }
 }
 
-const BYE = {
-  shutdown: "The server is restarting",
-  age: "The server renews the connection",
-  overload: "The server is busy",
-};
+/** Calls `onMessage(message)` for each message on channels that match any of the patterns (none: all), in order. */
+export function subscribe(channels, onMessage, options = {}) {
+  const { url = "/messages/stream", position = null, last = 0, ...handlers } = options;
+  const messages = (frames) => {
+    for (const frame of frames) {
+      const message = toMessage(frame);
+      if (!message) continue;
+      try {
+        onMessage(message);
+      } catch (error) {
+        reportError(error); // one message that a page cannot deal with must not cost it the others
+      }
+    }
+  };
+  const subscription = new Subscription(url, { ...handlers, messages });
+  subscription.open({ channels, last, position: position || null });
+  return subscription;
+}
