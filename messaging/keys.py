@@ -1,10 +1,11 @@
 """Names -> Redis keys, each with its type. No other module spells a key.
 
-The braces are hash tags: everything of one partition lives in one slot, so the scripts run on Redis Cluster.
+The braces are hash tags: everything of one partition or queue lives in one slot, so the scripts run on Redis Cluster.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from zlib import crc32
 
 from messaging.conf import conf
@@ -44,3 +45,50 @@ def partition_of(channel: str) -> int:
     """The partition of a channel: always the same one, so that a channel keeps its order."""
     count = conf.PARTITIONS
     return 0 if count == 1 else crc32(channel.encode()) % count
+
+
+# What a queue consists of, in the order in which its scripts take them. Of a million jobs there are no more keys than
+# of one, so that each script can declare all that it touches.
+QUEUE = (
+    ("jobs", "HASH id -> the job without its payload, as MessagePack"),
+    ("bodies", "HASH id -> what was enqueued"),
+    ("results", "HASH id -> what it returned"),
+    ("errors", "HASH id -> the newest errors, as MessagePack"),
+    ("ready", "ZSET id by priority and sequence: may be claimed"),
+    ("due", "ZSET sequence:id by time"),
+    ("leases", "ZSET id by the end of its lease: running"),
+    ("owned", "ZSET worker NUL id"),
+    ("ordered", "ZSET order key NUL sequence NUL id: behind another one of their order key"),
+    ("heads", "HASH order key -> id of the one in front"),
+    ("limited", "ZSET limit key NUL rank NUL id: no room under their limit when it was their turn"),
+    ("held", "HASH limit key -> how many run"),
+    ("unique", "HASH digest -> enqueued_ms:id"),
+    ("locks", "ZSET digest by time: unique locks that end by the clock"),
+    ("expiring", "ZSET id by time: to be begun by then"),
+    ("dead", "ZSET id by the time of death"),
+    ("succeeded", "ZSET id by the time it is dropped"),
+    ("cancelled", "ZSET, the same"),
+    ("expired", "ZSET, the same"),
+    ("ctl", "HASH: sequence, pause, sizes, what was dropped, cursor of the reconciler"),
+    ("marker", "ZSET: what waiting workers block on"),
+    ("stats", "HASH minute:name -> count"),
+    ("groups", "HASH task NUL error class -> dead letters"),
+    ("workers", "HASH worker -> what it says of itself"),
+    ("beats", "ZSET worker by its latest beat"),
+    ("sweeper", "STRING with a time to live: somebody's turn to sweep"),
+)
+
+
+def queues(alias: str) -> str:
+    """SET: names of the queues of a backend alias that were ever used."""
+    return f"{conf.NAMESPACE}:{alias}:queues"
+
+
+def queue(alias: str, name: str) -> tuple[str, ...]:
+    """All keys of one queue, in the order of ``QUEUE``."""
+    return _queue(conf.NAMESPACE, alias, name)
+
+
+@lru_cache(maxsize=256)
+def _queue(namespace: str, alias: str, name: str) -> tuple[str, ...]:
+    return tuple(f"{{{namespace}:{alias}:{name}}}:{part}" for part, _ in QUEUE)

@@ -96,21 +96,32 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     token: int = 0  # of the latest claim: a write that names another one is refused
     owner: str = ""  # worker id while running, and the last one in a dead letter
     crashes: int = 0  # workers that were lost with it
-    max_attempts: int = 1
-    max_crashes: int = 3
+    forgiven: int = 0  # of its attempts: those that max_attempts does not count
+    max_attempts: int = 0
+    max_crashes: int = 0
     unique: str = ""
     unique_ms: int = 0
     limit_key: str = ""
     limit: int = 0
     expires_ms: int = 0
     timeout_ms: int = 0
-    keep_ms: int = KEEP_MS
-    keep_failed_ms: int = KEEP_FAILED_MS
+    keep_ms: int = 0
+    keep_failed_ms: int = 0
     order_key: str = ""
+    parked: str = (
+        ""  # "order" or "limit": ready, but behind another job of its order_key, or no room under its limit
+    )
     reason: str = ""  # why it is dead; who cancelled it
+    cancelled_by: str = ""  # somebody wants a running job to stop
+    retried_by: str = ""  # who took it out of the dead letters
     attempts: tuple[Attempt, ...] = ()  # the newest 100
     errors: tuple[JobError, ...] = ()  # the newest 10
     result: bytes | None = None  # JSON
+
+    @property
+    def tries(self) -> int:
+        """Attempts to be compared with ``max_attempts``: without lost workers and what was before a retry by hand."""
+        return self.attempt - self.forgiven
 
     @property
     def workers(self) -> list[str]:

@@ -1,207 +1,174 @@
 """Jobs -> a queue in Redis -> workers: one script a step, each step whole or not at all.
 
-Ready jobs stand in a ZSET scored by priority and sequence, running ones in a ZSET scored by the end of their lease.
+Ready jobs stand in a ZSET scored by priority and sequence, running ones in a ZSET scored by the end of their lease,
+all payloads in one hash. A stream with a consumer group was weighed and left: a stream for each of 201 priorities has
+to be read in turn, entries that are claimed past a limit have to be put back, an entry that is acknowledged but not
+deleted stays for ever, and a job's lease, owner and number of deliveries live in two places. Here a claim of 50 is one
+ZPOPMIN, one HMGET and one HSET; order is exact, what a job is stands in one record, and whatever happens to the other
+structures is put right from it (``lua/queue/sweep.lua``).
+
+Every script names all its keys, and there are as many for a million jobs as for one. A write of somebody who does not
+hold a job any more is refused by owner and token. Scripts that free memory run when Redis is out of memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+import time
+from collections.abc import Sequence
+from typing import Literal
 
-import msgspec
-import redis
 import redis.asyncio as aioredis
 
-from messaging.taskqueue.job import Claimed, Enqueued, Job, NewJob, Outcome, State
+from messaging import keys
+from messaging.taskqueue import calls
+from messaging.taskqueue.job import Claimed, Enqueued, Job, NewJob, Outcome
+from messaging.taskqueue.operating import Operated
+from messaging.taskqueue.quantities import CAPS, Caps, Swept
+from messaging.taskqueue.scripting import Argument, script, translated
+
+__all__ = ["CAPS", "AsyncQueue", "Caps", "Queue", "wait_many"]
+
+STATISTICS_MINUTES = 24 * 60
+_SHORTEST_WAIT = 0.01  # seconds: Redis takes 0 for ever
+_CHUNK = 500
 
 
-class Caps(msgspec.Struct, frozen=True):
-    """What a queue may keep. The oldest beyond it are dropped and counted (``Counts.dropped``), never silently."""
-
-    dead: int = 100_000  # dead letters
-    dead_ms: int = 90 * 86400 * 1000
-    dead_bytes: int = 256 * 1024 * 1024
-    ended: int = 1_000_000  # jobs that succeeded, expired or were cancelled
-    ended_bytes: int = 256 * 1024 * 1024
-
-
-CAPS = Caps()
-
-
-class Swept(msgspec.Struct, frozen=True):
-    """What one call of :meth:`Queue.sweep` did; all 0 when another one's turn is not over."""
-
-    reclaimed: int = 0  # their lease ran out: ready again
-    crashed_to_dead: int = 0  # lost more than max_crashes workers
-    expired: int = 0
-    reconciled: int = 0  # were in no structure, or in the wrong one
-
-
-class Counts(msgspec.Struct, frozen=True):
-    """A queue at one moment."""
-
-    ready: int = 0  # claimable, and those that wait for a key
-    waiting: int = 0  # of these: for their order or concurrency key
-    running: int = 0
-    delayed: int = 0
-    due_now: int = 0  # of these: due, not promoted yet
-    succeeded: int = 0
-    dead: int = 0
-    cancelled: int = 0
-    expired: int = 0
-    oldest_ready_ms: int = 0  # age of the oldest ready job, 0 without one
-    next_due_ms: int | None = None  # from now
-    dead_bytes: int = 0
-    dropped: int = 0  # dead letters that were given up at a cap, ever
-    now_ms: int = 0
-
-
-class Paused(msgspec.Struct, frozen=True):
-    """Who paused a queue, when and why."""
-
-    by: str
-    why: str
-    since_ms: int
-
-
-class WorkerSeen(msgspec.Struct, frozen=True):
-    """A worker by its latest beat."""
-
-    id: str
-    seen_ms: int
-    facts: Mapping[str, Any]
-
-
-class Queue:
+class Queue(Operated):
     """One queue of one backend alias. Safe to share between threads, as far as ``client`` is.
 
-    Every method raises a :class:`~messaging.errors.BrokerError` when Redis cannot do it.
+    Keep one for each queue and process: it remembers when the next delayed job is due. Every method raises a
+    :class:`~messaging.errors.BrokerError` when Redis cannot do it.
     """
 
-    def __init__(self, client: redis.Redis, alias: str, name: str, *, caps: Caps = CAPS) -> None:
-        self.client = client
-        self.alias = alias
-        self.name = name
-        self.caps = caps
+    _due_at: float | None = None  # time.monotonic() of the next delayed job, as the latest claim saw it
 
     # -- producers
 
     def enqueue(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
-        """New jobs -> what became of each, in their order. An id that is there already stays as it is."""
-        raise NotImplementedError
-
-    def get(self, id: str) -> Job | None:
-        """A job by its id; ``None`` if there is none, or its time of keeping is over."""
-        raise NotImplementedError
-
-    def cancel(self, id: str, by: str) -> bool:
-        """End a job that has not ended; its worker hears of it by :meth:`renew`. Did it change anything?"""
-        raise NotImplementedError
-
-    def run_now(self, id: str) -> bool:
-        """Make a delayed job ready; was it delayed?"""
-        raise NotImplementedError
+        """New jobs -> what became of each, in their order. An id that is there already stays as it is: an enqueue
+        without an answer can be repeated. Up to 500 jobs and 4 MiB are entered whole or not at all."""
+        self.register()
+        results: list[Enqueued] = []
+        for arguments in calls.new_jobs(jobs):
+            results += calls.enqueued(self.run("enqueue", *arguments))
+        return results
 
     # -- workers
 
     def claim(self, worker: str, count: int, *, lease_ms: int) -> list[Claimed]:
         """Up to ``count`` ready jobs by priority, then first in, first out. Their attempt counts from here."""
-        raise NotImplementedError
+        if count < 1:
+            return []
+        reply = self.run("claim", calls.check_worker(worker), count, lease_ms)
+        jobs, due_ms = calls.claimed(reply)
+        self._due_at = None if due_ms is None else time.monotonic() + due_ms / 1000
+        return jobs
 
     def wait(self, timeout: float) -> bool:
-        """Wait up to ``timeout`` seconds until a claim is worth while."""
-        raise NotImplementedError
+        """Wait up to ``timeout`` seconds until a claim is worth while; then claim, since one waiting worker is woken
+        at a time. It never blocks longer than the client's ``socket_timeout`` allows."""
+        return wait_many((self,), timeout) is not None
 
     def renew(
         self, worker: str, held: Sequence[tuple[str, int]], lease_ms: int
     ) -> dict[str, Literal["lost", "cancelled"]]:
-        """(id, token) pairs: lengthen their leases; those that are not ours any more, and why."""
-        raise NotImplementedError
+        """(id, token) pairs: their leases end ``lease_ms`` from now. Answers those that are not ours any more ("lost"),
+        and those that shall be stopped ("cancelled", whose lease is renewed all the same)."""
+        said: dict[str, Literal["lost", "cancelled"]] = {}
+        for start in range(0, len(held), _CHUNK):
+            flat = [part for pair in held[start : start + _CHUNK] for part in pair]
+            reply = self.run("renew", worker, lease_ms, *flat)
+            for name, why in zip(reply[::2], reply[1::2], strict=True):
+                said[name.decode()] = "cancelled" if why == b"cancelled" else "lost"
+        return said
 
     def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[bool]:
-        """Say how claimed jobs ended; ``False`` for each that was not ours any more and is as it was."""
-        raise NotImplementedError
+        """Say how claimed jobs ended; ``False`` for each that was not ours any more and is as it was. One that shall be
+        cancelled ends so, unless it has succeeded."""
+        done: list[bool] = []
+        caps = (*self.caps.of_ended, *self.caps.of_dead)
+        for arguments in calls.outcomes(outcomes):
+            done += [bool(each) for each in self.run("settle", worker, *caps, *arguments)]
+        return done
 
     def release_worker(self, worker: str) -> list[str]:
         """A worker is known to be dead: what it held, ready again or dead, accounted as by :meth:`sweep`."""
-        raise NotImplementedError
-
-    def beat(self, worker: str, facts: Mapping[str, Any]) -> None:
-        """A worker lives, and this is what it has to say of itself (JSON)."""
-        raise NotImplementedError
+        ids: list[str] = []
+        while True:
+            reply = self.run("release_worker", worker, _CHUNK, *self.caps.of_dead)
+            ids += [name.decode() for name in reply]
+            if len(reply) < _CHUNK:
+                return ids
 
     def sweep(self, lease_ms: int) -> Swept:
-        """Take back jobs whose lease ran out, promote what is due, expire, reconcile. Bounded; one sweeper every
+        """Take back jobs whose lease ran out, promote what is due, end what has expired, drop what was kept for long,
+        and put right what is not where it belongs, a part of all jobs at a time. Bounded; one sweeper every
         ``lease_ms / 4``, the others get an empty answer at once."""
-        raise NotImplementedError
+        turn = max(lease_ms // 4, 1)
+        caps = (*self.caps.of_ended, *self.caps.of_dead)
+        return Swept(*self.run("sweep", turn, *caps, STATISTICS_MINUTES))
 
-    # -- operators
-
-    def counts(self) -> Counts:
-        """How many jobs are where."""
-        raise NotImplementedError
-
-    def paused(self) -> Paused | None:
-        """Who paused it, if it is paused."""
-        raise NotImplementedError
-
-    def pause(self, by: str, why: str = "") -> None:
-        """No claim finds anything until :meth:`resume`; what runs runs on."""
-        raise NotImplementedError
-
-    def resume(self, by: str) -> bool:
-        """Was it paused?"""
-        raise NotImplementedError
-
-    def workers(self) -> list[WorkerSeen]:
-        """Workers that gave a sign of life lately, the latest first."""
-        raise NotImplementedError
-
-    def page(self, state: State, offset: int = 0, limit: int = 50, *, task: str = "") -> list[Job]:
-        """Jobs of one state by position: ready ones in the order they will run, delayed ones by due, others newest
-        first. ``task`` filters within the page's span, so a page may be short."""
-        raise NotImplementedError
-
-    def purge(self, state: State, limit: int = 1000) -> int:
-        """Remove up to ``limit`` jobs of a state but RUNNING, the oldest first; how many. Call again until 0."""
-        raise NotImplementedError
-
-    def retry_dead(self, ids: Sequence[str], by: str) -> list[bool]:
-        """Dead letters back to ready with fresh budgets, their history kept."""
-        raise NotImplementedError
-
-    def discard_dead(self, ids: Sequence[str], by: str) -> list[bool]:
-        """Remove dead letters."""
-        raise NotImplementedError
-
-    def stats(self, minutes: int = 60) -> list[dict[str, int]]:
-        """Counters of each of the latest minutes, oldest first: ``{"minute": ms, "enqueued": n, ...}``."""
-        raise NotImplementedError
+    def _until_due(self) -> float | None:
+        return None if self._due_at is None else self._due_at - time.monotonic()
 
 
 def wait_many(queues: Sequence[Queue], timeout: float) -> Queue | None:
-    """Wait up to ``timeout`` seconds for whichever queue has something first; ``None`` if none has. One connection for
-    all of them; on Redis Cluster wait for each queue by itself."""
-    raise NotImplementedError
+    """Wait up to ``timeout`` seconds for the first queue that has something, by the client of the first one: claim from
+    that queue. One connection for all of them; on Redis Cluster, where they lie in different slots, wait for each by
+    itself."""
+    client = queues[0].client
+    given = client.connection_pool.connection_kwargs.get("socket_timeout")
+    longest = 3600.0 if given is None else max(given * 0.8, given - 1)
+    markers = {queue.key["marker"]: queue for queue in queues}
+    deadline = time.monotonic() + timeout
+    while True:
+        left = deadline - time.monotonic()
+        for queue in queues:
+            due = queue._until_due()
+            if due is not None and due <= 0:
+                queue._due_at = None  # until the claim that follows says more
+                return queue
+            left = left if due is None else min(left, due)
+        with translated(f"queue {queues[0].name!r}"):
+            reply = client.execute_command("BZPOPMIN", *markers, max(min(left, longest), _SHORTEST_WAIT))
+        if reply:
+            return markers[reply[0].decode()]
+        if time.monotonic() >= deadline:
+            return None
 
 
 class AsyncQueue:
     """What web processes need of a queue, for an event loop."""
+
+    offset_ms = 0
 
     def __init__(self, client: aioredis.Redis, alias: str, name: str, *, caps: Caps = CAPS) -> None:
         self.client = client
         self.alias = alias
         self.name = name
         self.caps = caps
+        self.keys = keys.queue(alias, name)
+        self._registered = False
+
+    async def _run(self, name: str, *arguments: Argument) -> object:
+        with translated(f"queue {self.name!r}"):
+            return await script(name).arun(self.client, self.keys, self.offset_ms, *arguments)
 
     async def enqueue(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
         """As :meth:`Queue.enqueue`."""
-        raise NotImplementedError
+        if not self._registered:
+            with translated(f"queue {self.name!r}"):
+                await self.client.execute_command("SADD", keys.queues(self.alias), self.name)
+            self._registered = True
+        results: list[Enqueued] = []
+        for arguments in calls.new_jobs(jobs):
+            results += calls.enqueued(await self._run("enqueue", *arguments))  # type: ignore[arg-type]
+        return results
 
     async def get(self, id: str) -> Job | None:
         """As :meth:`Queue.get`."""
-        raise NotImplementedError
+        return calls.found((id,), await self._run("get", id))[0]  # type: ignore[arg-type]
 
     async def cancel(self, id: str, by: str) -> bool:
         """As :meth:`Queue.cancel`."""
-        raise NotImplementedError
+        return bool(await self._run("cancel", id, by))

@@ -1,0 +1,32 @@
+-- What every script of a queue starts with: the names of its keys, which are always the same and all declared,
+-- and the server's clock.
+local key = {
+  jobs = KEYS[1],       -- HASH id -> the job without its payload, as MessagePack
+  bodies = KEYS[2],     -- HASH id -> what was enqueued
+  results = KEYS[3],    -- HASH id -> what it returned
+  errors = KEYS[4],     -- HASH id -> the newest errors, as MessagePack
+  ready = KEYS[5],      -- ZSET id by priority and sequence: may be claimed
+  due = KEYS[6],        -- ZSET sequence:id by time
+  leases = KEYS[7],     -- ZSET id by the end of its lease: running
+  owned = KEYS[8],      -- ZSET worker NUL id
+  ordered = KEYS[9],    -- ZSET order key NUL sequence NUL id: behind another one of their order key
+  heads = KEYS[10],     -- HASH order key -> id of the one in front
+  limited = KEYS[11],   -- ZSET limit key NUL rank NUL id: no room under their limit when it was their turn
+  held = KEYS[12],      -- HASH limit key -> how many run
+  unique = KEYS[13],    -- HASH digest -> enqueued_ms:id
+  locks = KEYS[14],     -- ZSET digest by time: unique locks that end by the clock
+  expiring = KEYS[15],  -- ZSET id by time: to be begun by then
+  dead = KEYS[16],      -- ZSET id by the time of death
+  succeeded = KEYS[17], -- ZSET id by the time it is dropped
+  cancelled = KEYS[18], -- ZSET, the same
+  expired = KEYS[19],   -- ZSET, the same
+  ctl = KEYS[20],       -- HASH: sequence, pause, sizes, what was dropped, cursor of the reconciler
+  marker = KEYS[21],    -- ZSET: what waiting workers block on
+  stats = KEYS[22],     -- HASH minute:name -> count
+  groups = KEYS[23],    -- HASH task NUL error class -> dead letters
+  workers = KEYS[24],   -- HASH worker -> what it says of itself
+  beats = KEYS[25],     -- ZSET worker by its latest beat
+  sweeper = KEYS[26],   -- STRING with a time to live: somebody's turn to sweep
+}
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000) + tonumber(ARGV[1])

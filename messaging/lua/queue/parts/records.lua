@@ -1,0 +1,114 @@
+-- Jobs as tables. What is read or written once for many jobs waits for flush(), so that a batch costs few commands.
+local loaded, touched, gone = {}, {}, {}
+local additions, removals, fields = {}, {}, {}
+local counts, minute = {}, math.floor(now / 60000) * 60000
+local grown = {}
+local awake, sequence, held_now, held_touched = false, nil, {}, {}
+
+local function in_chunks(command, name, items)
+  for at = 1, #items, 1000 do
+    redis.call(command, name, unpack(items, at, math.min(at + 999, #items)))
+  end
+end
+
+local function load_all(ids)
+  for at = 1, #ids, 1000 do
+    local last = math.min(at + 999, #ids)
+    local found = redis.call('HMGET', key.jobs, unpack(ids, at, last))
+    for i = at, last do
+      if loaded[ids[i]] == nil then
+        local packed = found[i - at + 1]
+        loaded[ids[i]] = packed and cmsgpack.unpack(packed)
+      end
+    end
+  end
+end
+
+local function load_job(id)
+  if loaded[id] == nil then
+    local packed = redis.call('HGET', key.jobs, id)
+    loaded[id] = packed and cmsgpack.unpack(packed)
+  end
+  return loaded[id]
+end
+
+local function save(id, job)
+  loaded[id], touched[id] = job, true
+end
+
+local function forget(id)
+  loaded[id], touched[id] = false, nil
+  gone[#gone + 1] = id
+end
+
+local function later(kind, name, ...) -- kind: additions {score, member}, removals {member}, fields {field, value}
+  local items = kind[name]
+  if not items then
+    items = {}
+    kind[name] = items
+  end
+  for _, item in ipairs({ ... }) do items[#items + 1] = item end
+end
+
+local function count(name, by)
+  counts[name] = (counts[name] or 0) + (by or 1)
+end
+
+local function timed(name, ms) -- a histogram: bucket n holds what took less than 2^n milliseconds
+  count(name .. ':' .. (ms < 1 and 0 or select(2, math.frexp(math.floor(ms)))))
+end
+
+local function grow(name, by) -- a number in ctl
+  grown[name] = (grown[name] or 0) + by
+end
+
+local function size_of(name)
+  return tonumber(redis.call('HGET', key.ctl, name) or 0) + (grown[name] or 0)
+end
+
+local function next_sequence()
+  sequence = (sequence or tonumber(redis.call('HGET', key.ctl, 'sequence') or 0)) + 1
+  return sequence
+end
+
+local function held(limit_key)
+  if not held_now[limit_key] then
+    held_now[limit_key] = tonumber(redis.call('HGET', key.held, limit_key) or 0)
+  end
+  return held_now[limit_key]
+end
+
+local function hold(limit_key, by)
+  held_now[limit_key] = math.max(held(limit_key) + by, 0)
+  held_touched[limit_key] = true
+end
+
+local function flush() -- removals first: they are allowed when Redis is out of memory, and then so is the rest
+  for name, items in pairs(removals) do in_chunks('ZREM', name, items) end
+  if #gone > 0 then
+    for _, name in ipairs({ key.jobs, key.bodies, key.results, key.errors }) do in_chunks('HDEL', name, gone) end
+  end
+  local packed = {}
+  for id in pairs(touched) do
+    packed[#packed + 1] = id
+    packed[#packed + 1] = cmsgpack.pack(loaded[id])
+  end
+  in_chunks('HSET', key.jobs, packed)
+  for name, items in pairs(fields) do in_chunks('HSET', name, items) end
+  for name, items in pairs(additions) do in_chunks('ZADD', name, items) end
+  for limit_key in pairs(held_touched) do
+    if held_now[limit_key] > 0 then
+      redis.call('HSET', key.held, limit_key, held_now[limit_key])
+    else
+      redis.call('HDEL', key.held, limit_key)
+    end
+  end
+  if sequence then redis.call('HSET', key.ctl, 'sequence', sequence) end
+  if awake then redis.call('ZADD', key.marker, 0, 'now') end
+  for name, by in pairs(grown) do
+    if by ~= 0 then redis.call('HINCRBY', key.ctl, name, by) end
+  end
+  for name, by in pairs(counts) do
+    redis.call('HINCRBY', key.stats, string.format('%.0f:%s', minute, name), by)
+  end
+end

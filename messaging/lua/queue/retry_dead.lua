@@ -1,0 +1,24 @@
+-- Dead letters become ready again, with fresh budgets and their history.
+-- uses keys records moves endings
+-- KEYS: 1 to 26, those of the queue (parts/keys.lua)
+-- ARGV: 1 offset of the clock, 2 who wants it, then ids
+-- returns { 1 or 0 if it is no dead letter, ... }
+local reply = {}
+for i = 3, #ARGV do
+  local id = ARGV[i]
+  local job = load_job(id)
+  if job and job.state == 'dead' then
+    redis.call('ZREM', key.dead, id)
+    unbury(job)
+    job.reason, job.group, job.finished_ms, job.owner = nil, nil, nil, nil
+    job.crashes, job.forgiven, job.retried_by = nil, job.attempt, ARGV[2]
+    job.due_ms, job.seq = now, next_sequence()
+    admit(id, job)
+    count('revived')
+    reply[#reply + 1] = 1
+  else
+    reply[#reply + 1] = 0
+  end
+end
+flush()
+return reply

@@ -1,0 +1,138 @@
+"""Arguments of a queue's scripts, and what their replies mean. Plain data -> plain data: sync and async share it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from messaging.errors import InvalidMessage, shown
+from messaging.taskqueue.job import (
+    MAX_ID,
+    MAX_WORKER,
+    PRIORITIES,
+    Claimed,
+    Enqueued,
+    Failed,
+    Job,
+    JobError,
+    NewJob,
+    Outcome,
+    Released,
+    Retry,
+    Succeeded,
+)
+from messaging.taskqueue.scripting import Argument
+
+CHUNK_JOBS = 500  # of one script: about 10 ms of the server's time
+CHUNK_BYTES = 4 * 1024 * 1024
+TRACEBACK_CHARACTERS = 16_000
+
+_OPTIONS = tuple(name for name in NewJob.__struct_fields__ if name not in ("id", "body"))
+_encode = msgspec.msgpack.Encoder().encode
+_job = msgspec.msgpack.Decoder(Job).decode
+_claimed = msgspec.msgpack.Decoder(Claimed).decode
+_errors = msgspec.msgpack.Decoder(tuple[JobError, ...]).decode
+_set = msgspec.structs.force_setattr
+
+
+def check(job: NewJob) -> None:
+    """Raise :class:`~messaging.errors.InvalidMessage` for what no queue could keep its promises to."""
+    if not 0 < len(job.id) <= MAX_ID:
+        raise InvalidMessage(f"a job's id has 1 to {MAX_ID} characters: {shown(job.id)}")
+    if job.priority not in PRIORITIES:
+        raise InvalidMessage(f"job {job.id}: priority {job.priority} is not from -100 to 100")
+    if job.limit_key and job.limit < 1:
+        raise InvalidMessage(f"job {job.id}: limit {job.limit} of {shown(job.limit_key)} would let none run")
+    if "\0" in job.order_key or "\0" in job.limit_key:
+        raise InvalidMessage(f"job {job.id}: a NUL in order_key or limit_key")
+
+
+def check_worker(worker: str) -> str:
+    """A worker's id, if it is one."""
+    if not 0 < len(worker) <= MAX_WORKER or "\0" in worker:
+        raise InvalidMessage(f"a worker's id has 1 to {MAX_WORKER} characters and no NUL: {shown(worker)}")
+    return worker
+
+
+def new_jobs(jobs: Sequence[NewJob]) -> Iterator[list[Argument]]:
+    """New jobs -> arguments of one or more calls of ``enqueue``."""
+    arguments: list[Argument] = []
+    size = 0
+    for job in jobs:
+        check(job)
+        if arguments and (len(arguments) >= 3 * CHUNK_JOBS or size + len(job.body) > CHUNK_BYTES):
+            yield arguments
+            arguments, size = [], 0
+        options = {name: value for name in _OPTIONS if (value := getattr(job, name))}
+        options["keep_ms"], options["keep_failed_ms"] = job.keep_ms, job.keep_failed_ms
+        arguments += (job.id, _encode(options), job.body)
+        size += len(job.body)
+    if arguments:
+        yield arguments
+
+
+def enqueued(reply: Sequence[Any]) -> list[Enqueued]:
+    """What ``enqueue`` says."""
+    triples = zip(reply[::3], reply[1::3], reply[2::3], strict=True)
+    return [Enqueued(name.decode(), bool(is_new), at_ms) for name, is_new, at_ms in triples]
+
+
+def claimed(reply: Sequence[Any]) -> tuple[list[Claimed], int | None]:
+    """What ``claim`` says: the jobs, and in how many milliseconds the next delayed one is due."""
+    jobs = []
+    rest = iter(reply[1:])
+    for name, packed, body, errors in zip(rest, rest, rest, rest, strict=True):
+        job = _claimed(packed)
+        _set(job, "id", name.decode())
+        _set(job, "body", body)
+        if errors:
+            _set(job, "errors", _errors(errors))
+        jobs.append(job)
+    return jobs, None if reply[0] < 0 else reply[0]
+
+
+def found(ids: Sequence[str], reply: Sequence[Any]) -> list[Job | None]:
+    """What ``get`` says."""
+    jobs: list[Job | None] = []
+    for name, parts in zip(ids, reply, strict=True):
+        if not parts:
+            jobs.append(None)
+            continue
+        packed, body, result, errors = parts
+        job = _job(packed)
+        _set(job, "id", name)
+        _set(job, "body", body)
+        _set(job, "result", result)
+        if errors:
+            _set(job, "errors", _errors(errors))
+        jobs.append(job)
+    return jobs
+
+
+def outcomes(given: Sequence[Outcome]) -> Iterator[list[Argument]]:
+    """Outcomes -> arguments of one or more calls of ``settle``, six for each."""
+    for start in range(0, len(given), CHUNK_JOBS):
+        arguments: list[Argument] = []
+        for each in given[start : start + CHUNK_JOBS]:
+            if type(each) is Succeeded:
+                arguments += (each.id, each.token, "succeeded", each.result, "", "")
+            elif isinstance(each, Retry):
+                arguments += (each.id, each.token, "retry", max(int(each.delay_ms), 0), *_why(each.error))
+            elif isinstance(each, Failed):
+                arguments += (each.id, each.token, "failed", _clean(each.reason)[-500:], *_why(each.error))
+            elif isinstance(each, Released):
+                arguments += (each.id, each.token, "released", max(int(each.delay_ms), 0), "", "")
+        yield arguments
+
+
+def _why(error: JobError | None) -> tuple[str, str]:
+    if error is None:
+        return "", ""
+    return _clean(error["class"])[:500], _clean(error["traceback"])[-TRACEBACK_CHARACTERS:]
+
+
+def _clean(text: str) -> str:
+    """Text that is UTF-8: half a surrogate pair in an exception's message must not keep its job from ending."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,219 @@
+"""What people and machines want to know of a queue, and change in it: calls -> counts, pages of jobs, bulk actions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import redis
+
+from messaging import keys
+from messaging.taskqueue import calls
+from messaging.taskqueue.job import Job, State
+from messaging.taskqueue.quantities import (
+    BUCKETS,
+    CAPS,
+    COUNTERS,
+    Caps,
+    Counts,
+    DeadGroup,
+    Minute,
+    Paused,
+    WorkerSeen,
+)
+from messaging.taskqueue.scripting import Argument, script, translated
+
+REGISTER_SECONDS = 60.0
+FORGET_WORKER_MS = 3600 * 1000
+_paused = msgspec.msgpack.Decoder(Paused).decode
+
+# Where the jobs of a state stand, and whether their order there is the order of a page.
+_PLACES = {
+    State.READY: (("ready", True), ("limited", True), ("ordered", True)),
+    State.RUNNING: (("leases", True),),
+    State.DELAYED: (("due", True),),
+    State.SUCCEEDED: (("succeeded", False),),
+    State.DEAD: (("dead", False),),
+    State.CANCELLED: (("cancelled", False),),
+    State.EXPIRED: (("expired", False),),
+}
+
+
+class Operated:
+    """A queue as its operators see it; :class:`messaging.taskqueue.queue.Queue` adds what works on it."""
+
+    offset_ms = 0  # added to the server's clock; tests steer it
+
+    def __init__(self, client: redis.Redis, alias: str, name: str, *, caps: Caps = CAPS) -> None:
+        self.client = client
+        self.alias = alias
+        self.name = name
+        self.caps = caps
+        self.keys = keys.queue(alias, name)
+        self.key = dict(zip((part for part, _ in keys.QUEUE), self.keys, strict=True))
+        self._registered = 0.0
+
+    def __repr__(self) -> str:
+        return f"<queue {self.name!r} of {self.alias!r}>"
+
+    def run(self, name: str, *arguments: Argument) -> Any:
+        """One step: a script of ``lua/queue`` by its name."""
+        with translated(f"queue {self.name!r}"):
+            return script(name).run(self.client, self.keys, self.offset_ms, *arguments)
+
+    def register(self) -> None:
+        """See to it now and then that the alias knows this queue, even if Redis has forgotten everything."""
+        if time.monotonic() - self._registered > REGISTER_SECONDS or not self._registered:
+            with translated(f"queue {self.name!r}"):
+                self.client.sadd(keys.queues(self.alias), self.name)
+            self._registered = time.monotonic()
+
+    # -- looking
+
+    def get(self, id: str) -> Job | None:
+        """A job by its id; ``None`` if there is none, or its time of keeping is over."""
+        return self.get_many((id,))[0]
+
+    def get_many(self, ids: Sequence[str]) -> list[Job | None]:
+        """Jobs by their ids, in their order."""
+        return calls.found(ids, self.run("get", *ids)) if ids else []
+
+    def counts(self) -> Counts:
+        """How many jobs are where. Its cost does not grow with their number."""
+        now, ready, ordered, limited, running, delayed, due_now, *rest = self.run("counts")
+        succeeded, dead, cancelled, expired, oldest, next_due, *sizes = rest
+        return Counts(
+            now_ms=now,
+            ready=ready + ordered + limited,
+            waiting=ordered + limited,
+            running=running,
+            delayed=delayed,
+            due_now=due_now,
+            succeeded=succeeded,
+            dead=dead,
+            cancelled=cancelled,
+            expired=expired,
+            oldest_ready_ms=oldest,
+            next_due_ms=None if next_due < 0 else next_due,
+            dead_bytes=sizes[0],
+            dead_dropped=sizes[1],
+            ended_dropped=sizes[2],
+            ended_bytes=sizes[3],
+        )
+
+    def page(self, state: State, offset: int = 0, limit: int = 50, *, task: str = "") -> list[Job]:
+        """Jobs of one state by position: ready ones in the order they will run (those that wait for a key at the end),
+        running ones by the end of their lease, delayed ones by due, others newest first. ``task`` filters what stands
+        on the page, which may then be short."""
+        jobs = [job for job in self.get_many(self.ids(state, offset, limit)) if job is not None]
+        return [job for job in jobs if job.state == state and (not task or job.task == task)]
+
+    def ids(self, state: State, offset: int, limit: int) -> list[str]:
+        """The ids of a page."""
+        members: list[str] = []
+        for part, ascending in _PLACES[state]:
+            if (want := limit - len(members)) <= 0:
+                break
+            with translated(f"queue {self.name!r}"):
+                command = "ZRANGE" if ascending else "ZREVRANGE"
+                found = self.client.execute_command(command, self.key[part], offset, offset + want - 1)
+                there = self.client.zcard(self.key[part]) if len(found) < want else offset + want
+            members += [member.decode().rpartition("\0")[2] for member in found]
+            offset = max(0, offset - there)
+        if state is State.DELAYED:
+            return [member.partition(":")[2] for member in members]
+        return members
+
+    def dead_groups(self) -> list[DeadGroup]:
+        """Dead letters by task and cause, the largest group first. It costs as much as there are groups."""
+        with translated(f"queue {self.name!r}"):
+            found = self.client.hgetall(self.key["groups"])
+        groups = []
+        for group, count in found.items():
+            task, _, cause = (group if isinstance(group, str) else group.decode()).partition("\0")
+            groups.append(DeadGroup(task, cause, int(count)))
+        return sorted(groups, key=lambda each: (-each.count, each.task, each.cause))
+
+    def stats(self, minutes: int = 60) -> list[Minute]:
+        """Counters of the latest minutes, the oldest first; the last one is not over. A day of them is kept."""
+        histograms = [f"{name}:{bucket}" for name in ("wait", "run") for bucket in range(BUCKETS)]
+        names = (*COUNTERS, *histograms)
+        latest, *numbers = self.run("stats", minutes, *names)
+        result = []
+        for back in range(minutes):
+            row = numbers[back * len(names) : (back + 1) * len(names)]
+            counts = dict(zip(COUNTERS, row, strict=False))
+            wait, run = row[len(COUNTERS) : -BUCKETS], row[-BUCKETS:]
+            result.append(Minute(latest - (minutes - 1 - back) * 60_000, counts, tuple(wait), tuple(run)))
+        return result
+
+    def beat(self, worker: str, facts: Mapping[str, Any]) -> None:
+        """A worker lives, and this is what it has to say of itself. One that is silent for an hour is forgotten."""
+        self.register()
+        said = msgspec.json.encode(facts)
+        self.run("beat", calls.check_worker(worker), said, FORGET_WORKER_MS)
+
+    def gone(self, worker: str) -> None:
+        """A worker has ended: it is not shown any more. What it holds is another matter (``release_worker``)."""
+        with translated(f"queue {self.name!r}"):
+            pipe = self.client.pipeline(transaction=True)
+            pipe.hdel(self.key["workers"], worker)
+            pipe.zrem(self.key["beats"], worker)
+            pipe.execute()
+
+    def workers(self) -> list[WorkerSeen]:
+        """Workers that gave a sign of life within the hour, the latest first."""
+        with translated(f"queue {self.name!r}"):
+            pipe = self.client.pipeline(transaction=True)
+            pipe.zrevrange(self.key["beats"], 0, 999, withscores=True)
+            pipe.hgetall(self.key["workers"])
+            beats, facts = pipe.execute()
+        return [
+            WorkerSeen(worker.decode(), int(ms), msgspec.json.decode(facts.get(worker, b"{}")))
+            for worker, ms in beats
+        ]
+
+    # -- changing
+
+    def paused(self) -> Paused | None:
+        """Who paused it, if it is paused."""
+        with translated(f"queue {self.name!r}"):
+            found = self.client.hget(self.key["ctl"], "paused")
+        return None if found is None else _paused(found)  # type: ignore[arg-type]
+
+    def pause(self, by: str, why: str = "") -> bool:
+        """No claim finds anything until :meth:`resume`; what runs runs on. Was it running?"""
+        return bool(self.run("pause", by, why))
+
+    def resume(self, by: str) -> bool:
+        """Undo :meth:`pause`. Was it paused?"""
+        del by  # for symmetry: who did it stands in the log of whoever asks
+        return bool(self.run("pause"))
+
+    def cancel(self, id: str, by: str) -> bool:
+        """End a job that waits; ask the worker of a running one to stop (:meth:`renew` says so). Did it change
+        anything?"""
+        return bool(self.run("cancel", id, by))
+
+    def run_now(self, id: str) -> bool:
+        """Make a delayed job ready; was it delayed?"""
+        return bool(self.run("run_now", id))
+
+    def discard(self, state: State, ids: Sequence[str]) -> list[bool]:
+        """Remove jobs that are in this state, and do not run; ``False`` for each that is not."""
+        return [bool(done) for done in self.run("discard", state, *ids)] if ids else []
+
+    def purge(self, state: State, limit: int = 500) -> int:
+        """Remove up to ``limit`` jobs of a state that does not run; how many. Call it until it says 0."""
+        return sum(self.discard(state, self.ids(state, 0, limit)))
+
+    def retry_dead(self, ids: Sequence[str], by: str) -> list[bool]:
+        """Dead letters back to ready with fresh budgets, their history kept; ``False`` for each that is none."""
+        return [bool(done) for done in self.run("retry_dead", by, *ids)] if ids else []
+
+    def discard_dead(self, ids: Sequence[str], by: str) -> list[bool]:
+        """Remove dead letters; ``False`` for each that is none."""
+        del by  # as in resume()
+        return self.discard(State.DEAD, ids)
