@@ -93,6 +93,8 @@ def _show(result: Result, *, words: bool) -> None:
         (result.case, result.faults, found.published, found.stored, found.lost, found.recorded,
          found.duplicated, found.phantom, p50, most)
     )  # fmt: skip
+    if result.figures:
+        print("   ", ", ".join(f"{name} {value:g}" for name, value in result.figures.items()), flush=True)
     for sentence in found.broken:
         print(f"    BROKEN {sentence}", flush=True)
     if words and result.words:

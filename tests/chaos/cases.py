@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tests.chaos import faults
+from tests.chaos import databases, deploys, disks, faults, links, rights
 from tests.chaos.world import World
 
 FORGETFUL = {"appendonly": "no", "save": ""}
+PARTED = {"messaging": {"PARTITIONS": 3}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,14 @@ class Case:
     world: Mapping[str, Any] = field(default_factory=dict)
     database: Literal["", "sqlite", "postgresql"] = ""  # "" = any
     shuffled: bool = False  # the faults strike in any order, several of them at the same world
+    short: bool = True  # in the tests as well, with each fault once
+    most: int = 0  # rounds of a long run at the most, for what takes a minute; 0 = as many as are asked for
+    settle: float = 0.0  # seconds until all is quiet; 0 = as always
 
 
 CASES = (
     Case("kill the listener", (faults.kill_listener,)),
-    Case("restart the listener", (faults.restart_listener,)),
+    Case("restart the listener", (deploys.restart_listener,)),
     Case("kill one of two listeners", (faults.kill_one_of_two,), listeners=2),
     Case("freeze the listener past its lease", (faults.freeze_listener,), listeners=2),
     Case("kill a writer", (faults.kill_writer,)),
@@ -50,23 +54,46 @@ CASES = (
     Case("SCRIPT FLUSH", (faults.flush_scripts,)),
     Case("error replies", (faults.readonly, faults.misconf, faults.out_of_memory)),
     Case("connections cut by Redis", (faults.kill_connections, faults.kill_pubsub)),
-    Case("cut before the reply", (faults.cut_before_reply,), world={"proxied": True}),
-    Case("bad network", (faults.network,), world={"proxied": True}),
-    Case("bad network for all", (faults.network,), world={"proxied": True, "listener_proxied": True}),
+    Case("cut before the reply", (links.cut_before_reply,), world={"proxied": True}),
+    Case("bad network", (links.network,), world={"proxied": True}),
+    Case("bad network for all", (links.network,), world={"proxied": True, "listener_proxied": True}),
+    Case(
+        "a subscription falls silent",
+        (links.silent_subscription,),
+        world={"proxied": True, "listener_proxied": True},
+        short=False,
+        most=5,
+    ),
     Case("bad input", (faults.garbage,)),
-    Case("SQLite locked", (faults.lock_sqlite,), database="sqlite"),
-    Case("a long transaction among short ones", (faults.long_transaction,), database="postgresql"),
-    Case("kill PostgreSQL", (faults.kill_postgresql, faults.kill_backend), database="postgresql"),
+    Case("rights taken away", (rights.no_channel_rights, rights.no_stream_rights, rights.no_key_rights)),
+    Case("disk full for Redis", (disks.full_for_redis,)),
+    Case("disk full for the database", (disks.full_for_database,)),
+    Case("database down for a minute", (databases.database_down,), short=False, most=2),
+    Case("20 rolling restarts", (deploys.restart_all,), short=False, most=3),
+    Case("number of partitions changed", (deploys.change_partitions,)),
+    Case("3 partitions, kill the listener", (faults.kill_listener,), world=PARTED, short=False),
+    Case("3 partitions, FLUSHALL", (faults.flushall,), "recorded", world=PARTED, short=False),
+    Case("3 partitions, DEL of one log", (faults.delete_log,), "recorded", world=PARTED),
+    Case("SQLite locked", (databases.lock_sqlite,), database="sqlite"),
+    Case("a long transaction among short ones", (databases.long_transaction,), database="postgresql"),
+    Case(
+        "a minute's transaction among short ones",
+        (databases.minute_long_transaction,),
+        database="postgresql",
+        short=False,
+        most=1,
+    ),
+    Case("kill PostgreSQL", (databases.kill_postgresql, databases.kill_backend), database="postgresql"),
 )
 
 STORM = Case(
     "storm",
     (
-        faults.kill_listener, faults.restart_listener, faults.freeze_listener, faults.kill_writer,
+        faults.kill_listener, deploys.restart_listener, faults.freeze_listener, faults.kill_writer,
         faults.kill_writer_after_commit, faults.kill_redis, faults.freeze_redis, faults.flushall,
         faults.flush_while_down, faults.delete_log, faults.delete_epoch, faults.trim_while_down,
         faults.flush_scripts, faults.readonly, faults.out_of_memory, faults.client_pause, faults.kill_pubsub,
-        faults.kill_connections, faults.network, faults.cut_before_reply, faults.garbage,
+        faults.kill_connections, links.network, links.cut_before_reply, faults.garbage,
     ),
     "recorded",
     listeners=2,

@@ -18,6 +18,7 @@ class Row(NamedTuple):
     position: Position | None
     queued: bool  # an outbox row
     delay: float  # seconds from its time to its storing
+    lane: str = ""  # within which the writer's order is kept: channel and partition
 
 
 class Gap(NamedTuple):
@@ -26,6 +27,7 @@ class Gap(NamedTuple):
     reason: str
     position: Position  # everything up to here was stored
     noticed_at: float
+    partition: int = 0
 
 
 class Move(NamedTuple):
@@ -121,7 +123,10 @@ def _check_kept(seen: Seen, expected: Expected, stored: set[tuple[str, int]], fo
 
 def _is_recorded(fact: Fact, gaps: Sequence[Gap]) -> bool:
     position = fact.position
-    return position is not None and any(gap.position < position and gap.noticed_at >= fact.at for gap in gaps)
+    return position is not None and any(
+        gap.partition == fact.partition and gap.position < position and gap.noticed_at >= fact.at
+        for gap in gaps
+    )
 
 
 def _check_phantoms(seen: Seen, found: Findings) -> None:
@@ -149,19 +154,20 @@ def _check_once(seen: Seen, found: Findings) -> None:
 
 
 def _order(seen: Seen, expected: Expected) -> list[str]:
-    """Each writer has a channel of its own. What outcome it never heard of has no place in its order."""
+    """Each writer has channels of its own. What outcome it never heard of has no place in its order."""
     promised = {(fact.writer, fact.n) for fact in seen.facts if fact.state == "promised"}
-    last: dict[str, Row] = {}
+    last: dict[tuple[str, str], Row] = {}
     wrong = []
     for row in sorted(seen.rows, key=lambda row: (row.writer, row.n)):
         flagged = row.queued and row.delay >= expected.late_after
         if row.position is None or flagged or (row.writer, row.n) not in promised:
             continue
-        before = last.get(row.writer)
+        lane = row.writer, row.lane
+        before = last.get(lane)
         if before is not None and before.position is not None and row.position < before.position:
             wrong.append(f"{row.writer}/{before.n} behind {row.n}")
         else:
-            last[row.writer] = row
+            last[lane] = row
     return [f"I4 {len(wrong)} messages out of order: {_some(wrong)}"] if wrong else []
 
 

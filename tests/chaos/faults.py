@@ -3,13 +3,15 @@
 Each is a function of the world; when it returns, nothing stands in the way any more.
 """
 
-import os
 import signal
-import time
 
-from tests.chaos.world import EPOCH, LOG, World
-from tests.processes import children_of
+from tests.chaos.world import World, epoch_of, log_of
 from tests.waiting import eventually
+
+
+def _any_partition(world: World) -> int:
+    return world.random.randrange(world.partitions)
+
 
 # -- processes ----------------------------------------------------------------------------------------------------
 
@@ -18,15 +20,6 @@ def kill_listener(world: World) -> None:
     """kill -9 at a random moment; the next one starts at once, and waits for the dead one's lease."""
     world.kill_listener()
     world.start_listener()
-
-
-def restart_listener(world: World) -> None:
-    """A deploy: the new one is there before the old one is told to end."""
-    old = list(world.listeners)
-    world.start_listener()
-    for each in old:
-        assert each.terminate() == 0, each.words()
-        world.listeners.remove(each)
 
 
 def kill_one_of_two(world: World) -> None:
@@ -136,19 +129,19 @@ def flush_behind_barrier(world: World) -> None:
 
 def delete_log(world: World) -> None:
     """DEL of the stream alone."""
-    world.redis().delete(LOG)
+    world.redis().delete(log_of(_any_partition(world)))
 
 
 def delete_epoch(world: World) -> None:
     """DEL of the epoch alone."""
-    world.redis().delete(EPOCH)
+    world.redis().delete(epoch_of(_any_partition(world)))
 
 
 def trim_while_down(world: World) -> None:
     """XTRIM to nothing while the listener is dead."""
     world.kill_listener()
     world.published()
-    world.redis().xtrim(LOG, maxlen=0, approximate=False)
+    world.redis().xtrim(log_of(_any_partition(world)), maxlen=0, approximate=False)
     world.pause(0.0, 0.2)
     world.start_listener()
 
@@ -212,12 +205,7 @@ def kill_pubsub(world: World) -> None:
     """The capture's subscription is cut; foreign messages are heard again."""
     client = world.redis()
     client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-
-    def heard() -> bool:
-        client.publish("f.x", "hello")
-        return world.rows.count("message", "channel = 'f.x'") > 0
-
-    eventually(heard, timeout=20, every=0.1, message="a foreign message is heard")
+    world.foreign_heard()
     client.lpush("inbox", "from a list", b"\xff\x00")
 
 
@@ -236,7 +224,9 @@ def garbage(world: World) -> None:
         {"e": "{" * 100_000}, {"e": '{"id":1}', "more": "2"},
     ]  # fmt: skip
     for fields in bad:
-        client.execute_command("XADD", LOG, "*", *(part for pair in fields.items() for part in pair))
+        client.execute_command(
+            "XADD", log_of(_any_partition(world)), "*", *(part for pair in fields.items() for part in pair)
+        )
     world.garbage += len(bad)
     for data in (
         b"\x00",
@@ -250,61 +240,3 @@ def garbage(world: World) -> None:
     ):
         client.publish("f.bad", data)
         client.lpush("inbox", data)
-
-
-# -- the network --------------------------------------------------------------------------------------------------
-
-
-def network(world: World) -> None:
-    """One of the proxy's faults, at random, for a moment."""
-    assert world.proxy
-    world.proxy.cut_after = world.random.choice((0, 1, 40, 130, 400))
-    world.proxy.fault = world.random.choice(("stall", "delay", "cut", "reply", "half"))
-    world.pause(0.3, 0.9)
-    world.proxy.fault = ""
-    if world.random.random() < 0.3:
-        world.proxy.reset_all()
-
-
-def cut_before_reply(world: World) -> None:
-    """The script has run; its reply never comes."""
-    assert world.proxy
-    struck = world.proxy.struck
-    world.proxy.fault = "reply"
-    eventually(
-        lambda: world.proxy and world.proxy.struck > struck + 2, timeout=30, message="replies are dropped"
-    )
-    world.proxy.fault = ""
-
-
-# -- the database -------------------------------------------------------------------------------------------------
-
-
-def lock_sqlite(world: World) -> None:
-    """Another writer holds the file for longer than anybody waits."""
-    lock = world.rows.lock()
-    time.sleep(1.5)
-    lock.close()
-
-
-def long_transaction(world: World) -> None:
-    """Its messages are written first and committed last, seconds after those of many others."""
-    writer = world.start_writer(direct=0.0, hold=2.0)
-    world.pause(2.2, 2.5)
-    writer.terminate()
-
-
-def kill_postgresql(world: World) -> None:
-    """Every connection is cut, COMMITs among them; back on what its write-ahead log has."""
-    assert world.postgres
-    world.postgres.kill()
-    world.pause(0.0, 0.5)
-    world.postgres.start()
-
-
-def kill_backend(world: World) -> None:
-    """kill -9 of one of PostgreSQL's processes: all connections are cut, and it recovers by itself."""
-    assert world.postgres
-    backends = [pid for pid, line in children_of(world.postgres.process.pid).items() if "tests" in line]
-    if backends:
-        os.kill(world.random.choice(backends), signal.SIGKILL)

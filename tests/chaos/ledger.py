@@ -33,6 +33,7 @@ class Fact:
     at: float
     state: State = "open"
     position: tuple[int, int] | None = None
+    partition: int = 0
 
 
 class Ledger:
@@ -61,8 +62,10 @@ def read(path: Path) -> list[Fact]:
         elif kind == "ok":
             location, at = rest
             fact = facts[number]
-            ms, _, seq = location.partition(".")[2].partition("-")
+            partition, _, position = location.partition(".")
+            ms, _, seq = position.partition("-")
             fact.state, fact.position, fact.at = "promised", (int(ms), int(seq)), at
+            fact.partition = int(partition)
         elif kind == "fail":
             facts[number].state = "refused"
         elif kind == "undone":

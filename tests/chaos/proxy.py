@@ -28,6 +28,8 @@ class Proxy:
         self.cut_after = 100
         self.struck = 0
         self._sockets: set[socket.socket] = set()
+        self._subscribed: set[socket.socket] = set()  # clients that have sent a (P)SUBSCRIBE
+        self._silent: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._closed = False
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -37,6 +39,11 @@ class Proxy:
     def url(self) -> str:
         """For ``MESSAGING["URL"]``."""
         return f"redis://127.0.0.1:{self._listening.getsockname()[1]}/0"
+
+    def silence(self) -> None:
+        """The subscriptions that there are now hear nothing any more, and nothing that they say arrives."""
+        self._silent |= self._subscribed
+        self.struck += 1
 
     def reset_all(self) -> None:
         """Every connection is cut by RST."""
@@ -78,6 +85,11 @@ class Proxy:
             _reset(each)
 
     def _pass(self, data: bytes, source: socket.socket, target: socket.socket, to_server: bool) -> bool:
+        client = source if to_server else target
+        if to_server and b"SUBSCRIBE" in data:
+            self._subscribed.add(client)
+        if client in self._silent:
+            return True
         while self.fault == "stall":
             time.sleep(0.01)
         fault = self.fault

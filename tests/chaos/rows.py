@@ -2,8 +2,8 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +28,11 @@ CREATE FUNCTION chaos_trace() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
   INSERT INTO chaos_moves ({_COLUMNS}) VALUES ({_MOVE}); RETURN NULL; END $$;
 CREATE TRIGGER chaos_moved AFTER UPDATE ON messaging_cursor FOR EACH ROW EXECUTE FUNCTION chaos_trace();
 """
+
+_COLUMNS_OF_MESSAGE = (
+    "SELECT column_name FROM information_schema.columns "
+    "WHERE table_name = 'messaging_message' AND column_name <> 'id' ORDER BY ordinal_position"
+)
 
 
 class Rows:
@@ -70,6 +75,42 @@ class Rows:
         connection.execute("BEGIN IMMEDIATE")
         return connection
 
+    @contextmanager
+    def filled_log(self, size: int) -> Iterator[None]:
+        """SQLite: everybody's next write goes behind so many bytes of the write-ahead log."""
+        if not self.is_sqlite:
+            yield
+            return
+        with closing(self._connect()) as reader, closing(self._connect()) as writer:
+            writer.execute("CREATE TABLE IF NOT EXISTS chaos_filler (id INTEGER PRIMARY KEY, filler BLOB)")
+            reader.execute("BEGIN")
+            reader.execute(
+                "SELECT count(*) FROM chaos_filler"
+            ).fetchall()  # as long as it reads, the log only grows
+            writer.execute(f"INSERT OR REPLACE INTO chaos_filler VALUES (1, randomblob({size}))")
+            yield
+
+    def fill_postgresql(self, size: int) -> None:
+        """Make the table of messages so large, by copies of a row."""
+        if self.bytes_postgresql() >= size:
+            return
+        columns = [name for (name,) in self.ask(_COLUMNS_OF_MESSAGE)]
+        changed = {
+            "event_id": "'filler-' || n", "channel": "'filler'", "payload": "repeat(md5(n::text), 30)",
+            "log_seq": "1000000 + n",
+        }  # fmt: skip
+        values = ", ".join(changed.get(name, f'"{name}"') for name in columns)
+        names = ", ".join(f'"{name}"' for name in columns)
+        with closing(self._connect()) as connection:
+            connection.execute(
+                f"INSERT INTO messaging_message ({names}) SELECT {values} FROM (SELECT * FROM messaging_message "
+                f"WHERE log_ms IS NOT NULL LIMIT 1) AS one, generate_series(1, {size // 1000}) AS n"
+            )
+
+    def bytes_postgresql(self) -> int:
+        """The size of the file that holds the messages."""
+        return int(self.ask("SELECT pg_relation_size('messaging_message')")[0][0])
+
     def is_locked(self) -> bool:
         """Does a SQLite file's write lock stay held for half a second? Writers let it go within a few ms."""
         if not self.is_sqlite:
@@ -86,21 +127,24 @@ class Rows:
     def messages(self) -> list[Row]:
         """The writers' messages."""
         found = []
-        for payload, ms, seq, queued_at, time, stored_at in self.ask(
-            "SELECT payload, log_ms, log_seq, queued_at, time, stored_at FROM messaging_message "
-            "WHERE channel LIKE 'w.%'"
+        for payload, ms, seq, queued_at, time, stored_at, channel, partition in self.ask(
+            "SELECT payload, log_ms, log_seq, queued_at, time, stored_at, channel, partition "
+            "FROM messaging_message WHERE channel LIKE 'w.%'"
         ):
             data = json.loads(payload)
             delay = _seconds(stored_at) - _seconds(time) if stored_at else 0.0
             position = None if ms is None else (ms, seq)
-            found.append(Row(data["w"], data["n"], position, queued_at is not None, delay))
+            lane = f"{partition}:{channel}"
+            found.append(Row(data["w"], data["n"], position, queued_at is not None, delay, lane))
         return found
 
     def gaps(self) -> list[Gap]:
         """What the relay has recorded."""
         return [
-            Gap(reason, _position(at), _seconds(noticed))
-            for reason, at, noticed in self.ask("SELECT reason, from_position, noticed_at FROM messaging_gap")
+            Gap(reason, _position(at), _seconds(noticed), partition)
+            for reason, at, noticed, partition in self.ask(
+                "SELECT reason, from_position, noticed_at, partition FROM messaging_gap"
+            )
         ]
 
     def moves(self) -> list[Move]:
@@ -110,9 +154,12 @@ class Rows:
             for row in self.ask(f"SELECT {_COLUMNS} FROM chaos_moves ORDER BY id")
         ]
 
-    def cursor(self) -> tuple[str, Position]:
+    def cursor(self, partition: int) -> tuple[str, Position]:
         """The relay's epoch and position."""
-        rows = self.ask("SELECT epoch, log_ms, log_seq FROM messaging_cursor WHERE reader = 'relay'")
+        rows = self.ask(
+            "SELECT epoch, log_ms, log_seq FROM messaging_cursor "
+            f"WHERE reader = 'relay' AND partition = {partition}"
+        )
         return (rows[0][0], (rows[0][1], rows[0][2])) if rows else ("", (0, 0))
 
     def count(self, table: str, where: str = "1 = 1") -> int:

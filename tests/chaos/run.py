@@ -29,6 +29,7 @@ class Result:
     findings: Findings
     recovery: list[float]  # seconds from each fault's end until a message published after it was stored
     seconds: float
+    figures: dict[str, float]  # what the case measured besides
     words: str = ""  # what the processes said, when something is broken
 
     @property
@@ -71,6 +72,8 @@ class Stage:
     ) -> Result:
         """Inject ``rounds`` faults and judge."""
         started = time.monotonic()
+        rounds = min(rounds, case.most or rounds)
+        settle = case.settle or settle
         recovery: list[float] = []
         with World(
             self._nursery, self._copy(), binary=self._binary, seed=seed, variant=variant,
@@ -95,10 +98,12 @@ class Stage:
             settled = world.settle(settle)
             expected = world.expected(direct=case.direct, copies=case.copies, faults=rounds)
             findings = check(world.seen(settled=settled), expected)
+            findings.broken += world.broken
             if hopeless:
                 findings.broken.append(f"I7 {hopeless}")
             words = world.words() if findings.broken else ""
-        return Result(case.name, len(recovery), findings, recovery, time.monotonic() - started, words)
+            seconds, figures = time.monotonic() - started, world.figures
+        return Result(case.name, len(recovery), findings, recovery, seconds, figures, words)
 
     # -- databases
 

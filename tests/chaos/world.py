@@ -34,7 +34,17 @@ MESSAGING = {
     "CAPTURE_LISTS": ["inbox"],
 }
 _ID = re.compile(r'"id":"(w[0-9]+-[0-9]+)"')
-LOG, EPOCH, LEASE = "messaging:{0}:log", "messaging:{0}:epoch", "messaging:{listener}:lease"
+LEASE = "messaging:{listener}:lease"
+
+
+def log_of(partition: int) -> str:
+    """The key of a partition's log."""
+    return f"messaging:{{{partition}}}:log"
+
+
+def epoch_of(partition: int) -> str:
+    """The key of a partition's epoch."""
+    return f"messaging:{{{partition}}}:epoch"
 
 
 class World:
@@ -65,9 +75,12 @@ class World:
         self._config = config
         self._direct = direct
         self._both = listener_proxied
-        self._messaging = MESSAGING | (messaging or {})
+        self.messaging = MESSAGING | (messaging or {})  # of the processes that are started from now on
+        self._most_partitions = 1
+        self.figures: dict[str, float] = {}  # of the case, for the table
+        self.broken: list[str] = []  # what a fault found wrong by itself
         self._memory_mb = 0
-        self._names = 0
+        self._names = self._strangers = 0
         self._ledgers: dict[int, str] = {}  # by the writer's process
         self.listeners: list[Child] = []
         self.writers: list[Child] = []
@@ -103,17 +116,24 @@ class World:
         child = self._start(
             "writer", url,
             ledger=str(path), seed=self.random.getrandbits(32), direct=share, hold=hold, die=die,
+            lanes=1 if self.partitions == 1 else 5,
         )  # fmt: skip
         self.writers.append(child)
         self._ledgers[child.pid] = path.stem
         return child
+
+    @property
+    def partitions(self) -> int:
+        """The most that there were."""
+        self._most_partitions = max(self._most_partitions, self.messaging.get("PARTITIONS", 1))
+        return self._most_partitions
 
     def _start(self, what: str, url: str, **options: Any) -> Child:
         return self._nursery.start(
             what,
             said=self.directory / f"{what}.said",
             database=self._config,
-            messaging=self._messaging | {"URL": url},
+            messaging=self.messaging | {"URL": url},
             variant=self.variant,
             **options,
         )
@@ -175,6 +195,17 @@ class World:
         """Messages flow."""
         self.recovered(time.time())
 
+    def foreign_heard(self) -> None:
+        """Wait until what a stranger says from now on over Pub/Sub is stored."""
+        self._strangers += 1
+        channel, client = f"f.{self._strangers}", self.redis()
+
+        def heard() -> bool:
+            client.publish(channel, "hello")
+            return self.rows.count("message", f"channel = '{channel}'") > 0
+
+        eventually(heard, timeout=30, every=0.1, message="a foreign message is heard")
+
     def settle(self, timeout: float) -> bool:
         """No more writers; does the lag return to zero?"""
         for writer in self.writers:
@@ -189,13 +220,16 @@ class World:
     def _is_settled(self) -> bool:
         if self.rows.count("message", "log_ms IS NULL"):
             return False
-        epoch, position = self.rows.cursor()
+        return all(self._is_read(partition) for partition in range(self.partitions))
+
+    def _is_read(self, partition: int) -> bool:
+        epoch, position = self.rows.cursor(partition)
         client = self.redis()
-        if not client.exists(LOG):
-            return position == (0, 0) or not client.exists(EPOCH)
-        info: Any = client.xinfo_stream(LOG)
+        if not client.exists(log_of(partition)):
+            return position == (0, 0) or not client.exists(epoch_of(partition))
+        info: Any = client.xinfo_stream(log_of(partition))
         last = tuple(int(part) for part in info["last-generated-id"].split(b"-"))
-        return (epoch.encode(), position) == (client.get(EPOCH) or b"", last)
+        return (epoch.encode(), position) == (client.get(epoch_of(partition)) or b"", last)
 
     def _eventually(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
         def quiet() -> bool:
@@ -226,7 +260,11 @@ class World:
 
     def _copies(self) -> int:
         """Of the message that stands most often in the log."""
-        counts = Counter(_ID.findall(str(self.redis().execute_command("XRANGE", LOG, "-", "+"))))
+        counts: Counter[str] = Counter()
+        for partition in range(self.partitions):
+            counts.update(
+                _ID.findall(str(self.redis().execute_command("XRANGE", log_of(partition), "-", "+")))
+            )
         return max(counts.values(), default=0)
 
     def expected(self, *, direct: Any, copies: int, faults: int) -> Expected:

@@ -23,15 +23,18 @@ class _RollBack(Exception):
 
 class Writer:
     """``direct`` is the share of messages outside a transaction; transactions stay open for ``hold`` seconds; behind
-    commit number ``die`` it kills itself."""
+    commit number ``die`` it kills itself. Its messages go to ``lanes`` channels in turn."""
 
-    def __init__(self, ledger: Path, *, seed: int, direct: float, hold: float = 0.0, die: int = 0) -> None:
+    def __init__(
+        self, ledger: Path, *, seed: int, direct: float, hold: float = 0.0, die: int = 0, lanes: int = 1
+    ) -> None:
         self._name = ledger.stem
         self._ledger = Ledger(ledger)
         self._random = random.Random(seed)
         self._direct = direct
         self._hold = hold
         self._die = die
+        self._lanes = lanes
         self._n = self._tx = 0
         self._unsure: list[int] = []
         self._stopping = False
@@ -59,7 +62,7 @@ class Writer:
 
     def _send(self, n: int, **options: Any) -> Any:
         data = {"w": self._name, "n": n, "pad": "x" * self._random.choice((0, 10, 100, 1000))}
-        return publish(f"w.{self._name}", data, id=f"{self._name}-{n}", **options)
+        return publish(f"w.{self._name}.{n % self._lanes}", data, id=f"{self._name}-{n}", **options)
 
     def _publish_direct(self) -> None:
         """What may have been sent is sent again, with its id, as a careful caller would: at once, and if that does not

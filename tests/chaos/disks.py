@@ -1,0 +1,62 @@
+"""A world -> a disk that is full for a moment.
+
+A process that may write no file beyond a size (``RLIMIT_FSIZE``) gets an error from ``write(2)`` where a full disk
+would give one; it needs no privilege, and neither a small partition.
+"""
+
+import resource
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+from tests.chaos.world import World
+from tests.processes import children_of
+from tests.waiting import eventually
+
+FILLING = 6_000_000  # bytes; ledgers and logs stay far below
+WAL_SEGMENT = 17_000_000  # bytes: PostgreSQL makes its log in pieces of 16 MiB, and ends when it cannot
+
+
+def full_for_redis(world: World) -> None:
+    """The append-only file cannot grow: MISCONF."""
+    client = world.redis()
+    size = max(file.stat().st_size for file in world.broker.directory.rglob("*.aof"))
+    with _no_file_beyond(size + 10_000, [world.broker.pid]):
+        eventually(
+            lambda: client.info()["aof_last_write_status"] == "err", timeout=30, message="its disk is full"
+        )
+        world.pause(0.3, 0.6)
+    eventually(lambda: client.info()["aof_last_write_status"] == "ok", timeout=30, message="it writes again")
+
+
+def full_for_database(world: World) -> None:
+    """No page can be added."""
+    if world.postgres:
+        world.rows.fill_postgresql(4 * FILLING)
+        server = world.postgres.process.pid
+        processes, limit = [server, *children_of(server)], max(WAL_SEGMENT, world.rows.bytes_postgresql())
+        words = "could not extend file"
+    else:
+        processes, limit = [child.pid for child in (*world.listeners, *world.writers)], FILLING // 2
+        words = "disk I/O error"
+    said = world.words().count(words)
+    with world.rows.filled_log(FILLING), _no_file_beyond(limit, processes):
+        eventually(lambda: world.words().count(words) > said, timeout=30, message="its disk is full")
+        world.pause(0.5, 1.0)
+        if world.postgres:
+            processes += children_of(world.postgres.process.pid)
+
+
+@contextmanager
+def _no_file_beyond(size: int, processes: list[int]) -> Iterator[None]:
+    _limit(processes, size)
+    try:
+        yield
+    finally:
+        _limit(processes, resource.RLIM_INFINITY)
+
+
+def _limit(processes: Iterable[int], size: int) -> None:
+    for pid in processes:
+        with suppress(ProcessLookupError):
+            hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size if hard < 0 else min(size, hard), hard))
