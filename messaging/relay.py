@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import redis
 from django.db import (
@@ -19,7 +17,7 @@ from django.db import (
     transaction,
 )
 
-from messaging import keys, log, scripts, storage
+from messaging import keys, log, reading, scripts, storage
 from messaging.conf import conf
 from messaging.continuity import REASONS, Stand, judge
 from messaging.decoder import NotAnEvent
@@ -38,15 +36,6 @@ TRIM_EVERY = 20_000  # entries stored between two looks at the length of the log
 # enough: a thread that waits for it needs 50 us to wake up, and finds it taken again until 5 ms have passed.
 POLITE_ENTRIES = 25
 POLITE_PAUSE = 0.0005
-
-
-class _Reading(NamedTuple):
-    """What one look at the log saw."""
-
-    entries: list[Entry]
-    epoch: str
-    run_id: str
-    found: bool  # the entry at our position
 
 
 class LostFence(Exception):
@@ -124,28 +113,10 @@ class Relay:
         self._trim(len(entries))
         return len(entries)
 
-    def _read(self, block_ms: int) -> _Reading:
-        """A batch and, seen behind it, whether the log still is the one that the position belongs to."""
-        name, at = keys.log(self.partition), str(self.position)
-        pipe = self._client.pipeline(transaction=False)
-        # Replies as they come: to shape them takes redis-py 1 us an entry, and 200 us for INFO.
-        pipe.response_callbacks = {}  # type: ignore[assignment]
-        pipe.execute_command("XREAD", "COUNT", self._count, "BLOCK", block_ms, "STREAMS", name, at)
-        pipe.execute_command("XRANGE", name, at, at)
-        pipe.get(keys.epoch(self.partition))
-        pipe.execute_command("INFO", "server")
-        streams, found, epoch, info = pipe.execute(raise_on_error=False)
-        for reply in (streams, found, epoch):
-            if isinstance(reply, Exception):
-                raise reply
-        return _Reading(
-            log.entries_of(self.partition, log.stream_of(streams)),
-            (epoch or b"").decode(),
-            _run_id(info),
-            bool(found) or self.position == log.START,
-        )
+    def _read(self, block_ms: int) -> reading.Reading:
+        return reading.read(self._client, self.partition, self.position, count=self._count, block_ms=block_ms)
 
-    def _look_again(self, read: _Reading) -> None:
+    def _look_again(self, read: reading.Reading) -> None:
         """Something is not as it was. Go on from where that leads, and record what may have been lost."""
         stood, now = self._stand, log.bounds(self._client, self.partition)
         reason, stand = judge(stood, now, run_id=read.run_id, found=read.found)
@@ -290,9 +261,3 @@ _MOVE = (
     f"UPDATE {Cursor._meta.db_table} SET epoch = %s, run_id = %s, log_ms = %s, log_seq = %s, moved_at = %s "  # noqa: S608
     'WHERE reader = %s AND "partition" = %s AND fence = %s AND epoch = %s AND log_ms = %s AND log_seq = %s'
 )
-
-
-def _run_id(info: object) -> str:
-    """INFO's reply -> the run id in it; "" if the server does not tell this user (ACL)."""
-    found = re.search(rb"^run_id:([0-9a-f]+)", info, re.MULTILINE) if isinstance(info, bytes) else None
-    return found[1].decode() if found else ""
