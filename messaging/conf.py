@@ -59,9 +59,7 @@ class Conf:
     BATCH_SIZE: int = 1000  # rows stored in one transaction
     LEASE_SECONDS: float = 6.0  # a listener silent for this long is replaced by a standby
     LISTEN_IN_WEB: bool = False  # run the listener as a background thread of each web process
-    ORDERED_CHANNELS: tuple[
-        str, ...
-    ] = ()  # names and globs: sent in the order of commits, see messaging/ordered.py
+    ORDERED_CHANNELS: tuple[str, ...] = ()  # names and globs: sent in the order of commits (ordered.py)
     OUTBOX_GRACE_SECONDS: float = 5.0  # a pending row younger than this is left to the process that wrote it
 
     # -- the table

@@ -7,6 +7,9 @@ of the database stays an error. Django's ``bulk_create`` costs five times as muc
 PostgreSQL takes a row by COPY in a third of the time of any INSERT. COPY knows no conflict target: so it goes straight
 into the table only while no outbox row waits, and when it meets a known event all the same (``IntegrityError``), a
 savepoint takes it back and the upsert has its turn, from a temporary table that COPY fills.
+
+A row that the sweeper had to send is marked late if newer messages of its channel stand before it in the log: nobody
+else's order suffers, so all others go without the question.
 """
 
 from __future__ import annotations
@@ -68,16 +71,33 @@ def store(
     cursor: CursorWrapper, rows: Sequence[Row], *, epoch: str, partition: int, stored_at: datetime
 ) -> None:
     """Insert or settle the rows, in the caller's transaction; raises what the database raises."""
+    resent = _resent(cursor, rows)
     if cursor.db.vendor == "postgresql":
-        _store_postgresql(cursor, rows, (epoch, partition, stored_at, 0))
-        return
-    shared = (epoch, partition, _sqlite_time(stored_at), 0)
-    cursor.executemany(_SQLITE, [_sqlite_row(row) + shared for row in rows])
+        _store_postgresql(cursor, rows, (epoch, partition, stored_at, 0), none_waits=resent is None)
+    else:
+        shared = (epoch, partition, _sqlite_time(stored_at), 0)
+        cursor.executemany(_SQLITE, [_sqlite_row(row) + shared for row in rows])
+    if resent:
+        cursor.executemany(_MARK_LATE, resent)
 
 
-def _store_postgresql(cursor: CursorWrapper, rows: Sequence[Row], shared: Row) -> None:
+def _resent(cursor: CursorWrapper, rows: Sequence[Row]) -> list[tuple[int, int]] | None:
+    """Of these rows those that wait in the outbox and that the sweeper sent: their keys, and when they were written
+    (ms). ``None`` if nothing waits at all."""
     cursor.execute(_ANY_PENDING)
     if cursor.fetchone() is None:
+        return None
+    events = {row[:2] for row in rows}
+    waiting = Message.objects.using(cursor.db.alias).pending().exclude(resent="").order_by("queued_at")
+    return [
+        (key, int(queued_at.timestamp() * 1000))
+        for key, queued_at, *event in waiting.values_list("pk", "queued_at", "event_id", "source")
+        if tuple(event) in events and queued_at is not None
+    ]
+
+
+def _store_postgresql(cursor: CursorWrapper, rows: Sequence[Row], shared: Row, *, none_waits: bool) -> None:
+    if none_waits:
         try:
             with transaction.atomic(using=cursor.db.alias):
                 _copy(cursor, _COPY, (*_COLUMNS, *_SHARED), [row + shared for row in rows])
@@ -142,6 +162,12 @@ _SQLITE = _upsert(f"VALUES ({', '.join(['%s'] * (len(_COLUMNS) + len(_SHARED)))}
 
 _ANY_PENDING = (
     f"SELECT 1 FROM {_TABLE} WHERE log_ms IS NULL ORDER BY queued_at LIMIT 1"  # as the index stands
+)
+_MARK_LATE = (  # newer: written after it (a larger key), and taken by Redis after it had been written
+    f"UPDATE {_TABLE} SET late = true WHERE id = %s AND log_ms IS NOT NULL AND EXISTS ("
+    f"SELECT 1 FROM {_TABLE} newer WHERE newer.channel = {_TABLE}.channel AND newer.log_ms >= %s "
+    f"AND newer.id > {_TABLE}.id "
+    f"AND (newer.log_ms, newer.log_seq) < ({_TABLE}.log_ms, {_TABLE}.log_seq))"
 )
 _COPY = f"COPY {_TABLE} ({_names((*_COLUMNS, *_SHARED))}) FROM STDIN (FORMAT BINARY)"
 _DEFINITIONS = ", ".join(f'"{name}" {kind}' for name, kind in _COLUMNS)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from messaging.admin.filters import LATE_SECONDS
 from messaging.models import Message
@@ -33,6 +33,12 @@ def badge(state: State) -> SafeString:
     """The state in words, coloured besides."""
     label = {"pending": _("pending"), "stored": _("stored"), "late": _("late")}[state]
     return format_html('<span class="mb-badge mb-{}">{}</span>', state, label)
+
+
+def overtaken() -> SafeString:
+    """Marks a row that the sweeper sent behind newer messages of its channel."""
+    title = _("The listener had to send it, and newer messages of its channel stand before it in the log.")
+    return format_html('<br><span class="mb-badge mb-late" title="{}">{}</span>', title, _("out of order"))
 
 
 def milliseconds(later: datetime, earlier: datetime) -> float:
@@ -78,15 +84,20 @@ class Columns:
         state = state_of(message)
         if message.stored_at is None or message.logged_at is None:
             waiting = span(milliseconds(timezone.now(), message.queued_at or message.time))
-            return format_html(
-                '{}<br><span class="mb-number mb-quiet">{}</span>', badge(state), _("for %s") % waiting
-            )
+            text = _("for %s") % waiting
+            if message.sends:
+                text = ngettext("%(text)s, sent once", "%(text)s, sent %(count)d times", message.sends) % {
+                    "text": text,
+                    "count": message.sends,
+                }
+            return format_html('{}<br><span class="mb-number mb-quiet">{}</span>', badge(state), text)
         logged, stored = (
             span(milliseconds(at, message.time)) for at in (message.logged_at, message.stored_at)
         )
         return format_html(
-            '{} <span class="mb-number mb-quiet" title="{}">{}</span>',
+            '{} <span class="mb-number mb-quiet" title="{}">{}</span>{}',
             badge(state),
             _("in the log after %(log)s, stored after %(row)s") % {"log": logged, "row": stored},
             stored,
+            overtaken() if message.late else "",
         )

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from messaging.admin.columns import milliseconds, state_of
 from messaging.admin.reading import live_url, page_url
@@ -69,15 +70,29 @@ def identity(row: Message, event: Event) -> list[Fact]:
     return [fact._replace(value=visible(fact.value)) for fact in facts if fact.value]
 
 
+RESENT = {
+    "unsent": gettext_lazy("its process had ended before it was sent, or Redis was away"),
+    "lost": gettext_lazy("it had been sent before, and the log did not have it"),
+}
+
+
 def sentence(row: Message) -> str:
-    """What the row waits for, or how long it took."""
+    """What the row waits for, or how long it took; and why the listener had to send it."""
     if row.stored_at is not None and not row.is_pending:
-        return _("Stored %s after it was published.") % span(milliseconds(row.stored_at, row.time))
-    if not row.sends:
-        return _("Waits in the outbox for Redis.")
-    if row.sends == 1:
-        return _("Sent to Redis, waits for the listener to store it.")
-    return _("Sent to Redis %d times, waits for the listener to store it.") % row.sends
+        said = _("Stored %s after it was published.") % span(milliseconds(row.stored_at, row.time))
+    elif row.ordered and not row.sends:
+        said = _("Waits in the outbox for its turn: its channel is ordered.")
+    elif not row.sends:
+        said = _("Waits in the outbox for Redis.")
+    elif row.sends == 1:
+        said = _("Sent to Redis, waits for the listener to store it.")
+    else:
+        said = _("Sent to Redis %d times, waits for the listener to store it.") % row.sends
+    if row.resent:
+        said += " " + _("The listener had to send it: %s.") % RESENT.get(row.resent, row.resent)
+    if row.late:
+        said += " " + _("Newer messages of its channel stand before it in the log.")
+    return said
 
 
 def state(row: Message) -> dict[str, Any]:

@@ -196,19 +196,22 @@ class StateFilter(MessageFilter):
             "late",
             format_lazy(gettext_lazy("Late: stored over {seconds:g} s after its time"), seconds=LATE_SECONDS),
         ),
+        ("overtaken", gettext_lazy("Out of order: sent again, behind newer ones of its channel")),
     )
 
     @property
     def indexed(self) -> bool:  # type: ignore[override]
-        return self.value != "late"
+        return self.value not in ("late", "overtaken")
 
     def stored(self) -> Q:
         if self.value == "pending":
             return NOTHING
+        if self.value == "overtaken":
+            return Q(late=True)
         return is_late() if self.value == "late" else Q()
 
     def pending(self) -> Q:
-        return NOTHING if self.value in ("stored", "late") else Q()
+        return NOTHING if self.value in ("stored", "late", "overtaken") else Q()
 
     def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
         yield self.link(changelist, _("All"))

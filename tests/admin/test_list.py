@@ -117,6 +117,25 @@ def test_filters_narrow_and_combine(admin: Client, row: Row) -> None:
     assert listed(admin, channel="orders.paid", state="late", since="15m", q="1") == [late.pk]
 
 
+def test_what_was_sent_again_behind_newer_ones_is_marked_and_found(admin: Client, row: Row) -> None:
+    first = row()
+    row()
+    Message.objects.filter(pk=first.pk).update(late=True, resent="lost", sends=2)
+    assert listed(admin, state="overtaken") == [first.pk]
+    assert page(admin).count("out of order</span>") == 1
+    html = admin.get(f"{URL}{first.pk}/change/").content.decode()
+    assert "The listener had to send it: it had been sent before, and the log did not have it." in html
+    assert "Newer messages of its channel stand before it in the log." in html
+
+
+def test_a_pending_row_says_how_often_it_was_sent_and_what_it_waits_for(admin: Client, row: Row) -> None:
+    waiting = row(pending=True)
+    Message.objects.filter(pk=waiting.pk).update(sends=2)
+    assert ", sent 2 times" in page(admin)
+    Message.objects.filter(pk=waiting.pk).update(sends=0, ordered=True)
+    assert "for its turn: its channel is ordered" in admin.get(f"{URL}{waiting.pk}/change/").content.decode()
+
+
 def test_a_range_of_time_in_the_zone_of_the_site(admin: Client, row: Row) -> None:
     old, new = row(age=timedelta(days=2)), row(age=timedelta(minutes=1))
     waiting = row(pending=True, age=timedelta(days=2))

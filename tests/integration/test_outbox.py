@@ -506,3 +506,73 @@ def test_a_row_that_the_database_keeps_refusing_to_settle_is_sent_ever_more_rare
         drain(relay)
         Message.objects.using(sqlite).filter(event_id="changed").update(log_ms=None)
     assert 1 <= sent <= 6  # after pauses of 1, 2, 4 ... seconds
+
+
+# -- late --------------------------------------------------------------------------------------------------------
+
+
+def late(alias: str) -> list[object]:
+    return [row.data for row in Message.objects.using(alias).filter(late=True).order_by("pk")]
+
+
+def resent(alias: str) -> dict[object, str]:
+    return {row.data: row.resent for row in Message.objects.using(alias).exclude(resent="")}  # type: ignore[misc]
+
+
+def test_what_was_sent_again_behind_newer_messages_is_marked_late(database: str, broker: TestServer) -> None:
+    sweeper = Sweeper(connection.client())
+    relay = relay_all()
+    for n in (1, 2):
+        with transaction.atomic(using=database):
+            publish(n)
+    broker.client().flushall()
+    publish("newer")
+    messaging.publish("other", "of another channel")
+    drain(relay)
+    assert sweep(relay, sweeper) == 2
+    drain(relay)
+    assert stored(database) == ["newer", "of another channel", 1, 2]
+    assert late(database) == [1, 2]
+    assert resent(database) == {1: "lost", 2: "lost"}
+
+
+def test_newer_ones_in_the_same_batch_count_as_well(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    relay = relay_all()
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "_send_now", lambda ids, using: None)
+        with transaction.atomic(using=database):
+            publish(1)
+    publish("before")
+    drain(relay)
+    sweeper = Sweeper(connection.client())
+    assert sweep(relay, sweeper) == 1
+    publish("behind")
+    drain(relay)
+    assert stored(database) == ["before", 1, "behind"]
+    assert (late(database), resent(database)) == ([1], {1: "unsent"})
+
+
+def test_what_is_sent_again_in_its_order_is_not_late(database: str, broker: TestServer) -> None:
+    relay = relay_all()
+    publish("older")
+    drain(relay)
+    with transaction.atomic(using=database):
+        publish(1)
+    broker.client().flushall()
+    assert sweep(relay, Sweeper(connection.client())) in (0, 1)
+    drain(relay)
+    sweep(drain(relay))
+    drain(relay)
+    assert stored(database)[-1] == 1
+    assert (late(database), resent(database)) == ([], {1: "lost"})
+
+
+def test_what_its_own_process_sends_is_not_late(database: str) -> None:
+    """A long transaction is stored behind what was published meanwhile: that is the order of commits."""
+    relay = relay_all()
+    with transaction.atomic(using=database):
+        publish(1)
+        publish("meanwhile", outbox=False)
+    drain(relay)
+    assert stored(database) == ["meanwhile", 1]
+    assert (late(database), resent(database)) == ([], {})
