@@ -70,6 +70,8 @@ class Conf:
     METRICS_TOKEN: str = ""  # "Authorization: Bearer ..." with it may read; "" = only who may view messages
 
     # -- the live page
+    LIVE_FILTERS: tuple[tuple[str, str], ...] = ()  # saved for everybody: (name, "?channel=orders.*&q=-test")
+    EXPORT_ROWS: int = 100_000  # messages in one file of the page's export; it says where it was cut
     LIVE_RING: int = 10_000  # frames shared by all browsers of a process
     LIVE_PAYLOAD_BYTES: int = 8 * 1024  # a longer payload is cut in the stream and fetched on demand
     LIVE_HEARTBEAT_SECONDS: float = 15.0

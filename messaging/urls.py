@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from messaging import views
+from messaging import finding, views
 from messaging.live.view import stream
 
 app_name = "messaging"
@@ -14,6 +14,8 @@ urlpatterns = [
     path("stream", stream, name="stream"),
     path("publish/", views.publish, name="publish"),
     path("channels/", views.channels, name="channels"),
+    path("place/", finding.place, name="place"),
+    path("export/", finding.export, name="export"),
     path("at/<str:location>/", views.at, name="at"),
     path("<int:pk>/", views.message, name="message"),
     path("<int:pk>/raw/", views.raw, name="raw"),

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from messaging.patterns import matches
+from messaging.search import Sought, compile_search
 from tests.sites import Site
 
 pytestmark = pytest.mark.browser
@@ -223,6 +224,10 @@ def test_globs_match_as_on_the_server(run: Run) -> None:
         ("type:made", ["b"]),
         ("data.user.id:42", ["b"]),
         ("data.user.id:7", []),
+        ("data.user.id:4", []),
+        ("data.user.id:42.0", ["b"]),
+        ("data.user.name:zo", ["b"]),
+        ("data.user:42", ["b"]),
         ("-data.user.id:42 orders", ["a"]),
         ("zoë", ["b"]),
         ("key:k1", ["c"]),
@@ -242,6 +247,19 @@ def test_search_terms(run: Run, search: str, found: list[str]) -> None:
     ]
     script = "(() => { const test = m.compileSearch(a); return b.filter((r) => !test || test(r)).map((r) => r.id); })()"
     assert run("filters.js", script, search, records) == found
+    test = compile_search(search)  # the export's
+    asked = [
+        Sought(
+            each["channel"],
+            each["type"],
+            each["id"],
+            each["event"].get("partitionkey", ""),
+            each["raw"],
+            each["kind"] == "json",
+        )
+        for each in records
+    ]
+    assert [each.id for each in asked if test is None or test(each)] == found
 
 
 def test_filters_survive_the_address(run: Run) -> None:

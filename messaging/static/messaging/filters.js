@@ -75,6 +75,8 @@ function termTest(field, wanted) {
   return (r) => `${r.channel}\n${r.type}\n${searchable(r)}`.toLowerCase().includes(lower);
 }
 
+const NUMBER = /^-?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/;
+
 /** The payload as the reader sees it: `\u00e9` typed as é is found too. */
 function searchable(record) {
   if (record.kind === "binary") return "";
@@ -83,6 +85,7 @@ function searchable(record) {
 }
 
 function fieldTest(path, wanted) {
+  const number = NUMBER.test(wanted) ? Number(wanted) : NaN;
   return (record) => {
     if (record.kind !== "json" || record.cut) return false;
     let value;
@@ -95,7 +98,9 @@ function fieldTest(path, wanted) {
       if (value === null || typeof value !== "object" || !Object.hasOwn(value, step)) return false;
       value = value[step];
     }
-    return (value !== null && typeof value === "object" ? JSON.stringify(value) : String(value)).toLowerCase().includes(wanted);
+    if (typeof value === "number") return value === number;
+    if (value === null || typeof value === "boolean") return String(value) === wanted;
+    return (typeof value === "object" ? JSON.stringify(value) : value).toLowerCase().includes(wanted);
   };
 }
 
