@@ -30,7 +30,7 @@ MessagingError
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from messaging.event import Event
@@ -79,10 +79,12 @@ class MessageTooLarge(InvalidMessage):
 class BrokerError(MessagingError):
     """Redis could not take the message; trying again may help.
 
-    After ``publish_many`` the list ``published`` holds the events that are in the log all the same.
+    After ``publish_many`` the list ``published`` holds the events that are in the log all the same, after
+    ``enqueue_many`` ``enqueued`` the results of the tasks that are in their queues.
     """
 
     published: Sequence[Event] = ()
+    enqueued: Sequence[Any] = ()
 
 
 class BrokerUnavailable(BrokerError):

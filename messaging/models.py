@@ -243,3 +243,28 @@ class Gap(models.Model):
 
     def __str__(self) -> str:
         return f"partition {self.partition} from {self.from_position}: {self.reason}"
+
+
+class PendingTask(models.Model):
+    """A task that was enqueued inside a transaction, until its queue is certain to have it."""
+
+    job_id = models.CharField(_("task id"), max_length=63, unique=True)
+    backend = models.CharField(_("backend"), max_length=100)
+    queue = models.CharField(_("queue"), max_length=200)
+    task = models.CharField(_("task"), max_length=500)
+    body = models.TextField(_("body"), help_text=_("The call, as JSON."))
+    options = models.TextField(_("options"), help_text=_("How it is to be run, as JSON."))
+    queued_at = models.DateTimeField(_("queued at"))
+    look_at = models.DateTimeField(
+        _("looked at again at"), help_text=_("When the listener offers it to its queue.")
+    )
+    sent_at = models.DateTimeField(_("sent at"), null=True)
+
+    class Meta:
+        verbose_name = _("pending task")
+        verbose_name_plural = _("pending tasks")
+        indexes = (models.Index(fields=["look_at"], name="messaging_pendingtask_look_at"),)
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.task} {self.job_id}"

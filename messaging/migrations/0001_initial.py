@@ -236,4 +236,41 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.CreateModel(
+            name="PendingTask",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("job_id", models.CharField(max_length=63, unique=True, verbose_name="task id")),
+                ("backend", models.CharField(max_length=100, verbose_name="backend")),
+                ("queue", models.CharField(max_length=200, verbose_name="queue")),
+                ("task", models.CharField(max_length=500, verbose_name="task")),
+                ("body", models.TextField(help_text="The call, as JSON.", verbose_name="body")),
+                (
+                    "options",
+                    models.TextField(help_text="How it is to be run, as JSON.", verbose_name="options"),
+                ),
+                ("queued_at", models.DateTimeField(verbose_name="queued at")),
+                (
+                    "look_at",
+                    models.DateTimeField(
+                        help_text="When the listener offers it to its queue.",
+                        verbose_name="looked at again at",
+                    ),
+                ),
+                ("sent_at", models.DateTimeField(null=True, verbose_name="sent at")),
+            ],
+            options={
+                "verbose_name": "pending task",
+                "verbose_name_plural": "pending tasks",
+                "default_permissions": ("view",),
+                "indexes": [
+                    models.Index(fields=["look_at"], name="messaging_pendingtask_look_at"),
+                ],
+            },
+        ),
     ]

@@ -1,0 +1,165 @@
+"""A call of a task -> a new job, all checked, and the result that its caller gets. No I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from django.utils import timezone
+
+from messaging.errors import InvalidOption, shown
+from messaging.taskqueue.job import NewJob, new_id
+from messaging.taskqueue.lookup import named_by
+from messaging.taskqueue.options import Defaults, seconds
+from messaging.taskqueue.overrides import overrides_of
+from messaging.taskqueue.payloads import Body, encode_body, plain_call
+from messaging.taskqueue.results import microseconds, moment
+from messaging.taskqueue.seam import AnyTask
+from messaging.taskqueue.tasks import InvalidTaskOption, given_options
+
+KEEP_MS = (
+    30 * 60 * 1000
+)  # at least, of a job from the outbox, which may offer it again: see outbox.SECOND_LOOK
+MAX_KEY = 200  # characters of a limit or order key; a longer one travels as its digest
+
+
+class Prepared(NamedTuple):
+    """A call that can be enqueued."""
+
+    task: AnyTask
+    args: list[Any]
+    kwargs: dict[str, Any]
+    job: NewJob
+    at: datetime | None  # when, by this process's clock
+
+
+def prepare(
+    task: AnyTask,
+    args: Any,
+    kwargs: Mapping[str, Any],
+    *,
+    defaults: Defaults,
+    now: datetime,
+    in_outbox: bool = False,
+) -> Prepared:
+    """A validated task and its arguments -> a job. ``now`` is aware.
+
+    Raises an :class:`~messaging.errors.InvalidCall` that names what cannot be.
+    """
+    args, kwargs = plain_call(args, kwargs)
+    path = task.module_path
+    options = given_options(task)
+    body = Body(task=path, args=args, kwargs=kwargs)
+    if task.run_after is not None:
+        body.run_after = task.run_after.isoformat()
+    if options:
+        body.options = overrides_of(task, _original(path))
+    fields: dict[str, Any] = {}
+    if options:
+        try:
+            fields = _fields(task, path, args, kwargs, options, now)
+        except InvalidOption as error:
+            raise InvalidTaskOption(f"task {path}: {error}") from error.__cause__
+    keep_ms = fields.pop("keep_ms", int(defaults.keep_results * 1000))
+    keep_failed_ms = int(seconds(options.get("keep_failed", defaults.keep_failed)) * 1000)
+    written_us = microseconds(now)
+    if in_outbox:
+        body.written_us = written_us
+        keep_ms, keep_failed_ms = max(keep_ms, KEEP_MS), max(keep_failed_ms, KEEP_MS)
+    job = NewJob(
+        id=new_id(task.queue_name),
+        body=encode_body(body, limit=defaults.max_bytes),
+        task=path,
+        priority=int(task.priority),
+        due_ms=0 if task.run_after is None else _due_ms(task.run_after),
+        max_attempts=options.get("max_attempts", defaults.max_attempts),
+        max_crashes=defaults.max_crashes,
+        timeout_ms=int(seconds(options.get("timeout", defaults.timeout)) * 1000),
+        keep_ms=keep_ms,
+        keep_failed_ms=keep_failed_ms,
+        **fields,
+    )
+    return Prepared(task, args, kwargs, job, moment(us=written_us))
+
+
+def _original(path: str) -> object:
+    try:
+        return named_by(path)
+    except ImportError:
+        return None
+
+
+def _fields(
+    task: AnyTask,
+    path: str,
+    args: list[Any],
+    kwargs: dict[str, Any],
+    options: Mapping[str, Any],
+    now: datetime,
+) -> dict[str, Any]:
+    """Options that the queue itself acts on."""
+    fields: dict[str, Any] = {}
+    unique = options.get("unique")
+    if unique:
+        key = (
+            json.dumps([args, kwargs], sort_keys=True)
+            if unique is True
+            else str(_asked("unique", unique, args, kwargs))
+        )
+        fields["unique"] = _digest(f"{path}\0{key}")
+        fields["unique_ms"] = int(seconds(options.get("unique_for", 0)) * 1000)
+    if "limit" in options:
+        fields["limit"] = options["limit"]
+        fields["limit_key"] = _key("limit_key", options.get("limit_key", path), path, args, kwargs)
+    elif "limit_key" in options:
+        raise InvalidOption(
+            f"limit_key wants a limit, how many may run at once: {shown(options['limit_key'])}"
+        )
+    if "order_key" in options:
+        fields["order_key"] = _key("order_key", options["order_key"], path, args, kwargs)
+    if "expires" in options:
+        fields["expires_ms"] = _expires_ms(options["expires"], task, now)
+    if "keep_results" in options:
+        fields["keep_ms"] = int(seconds(options["keep_results"]) * 1000)
+    return fields
+
+
+def _key(
+    name: str, option: str | Callable[..., object], path: str, args: list[Any], kwargs: dict[str, Any]
+) -> str:
+    """A text is shared by all tasks that name it; what a function returns is the task's own."""
+    key = option if isinstance(option, str) else f"{path}:{_asked(name, option, args, kwargs)}"
+    return key if len(key) <= MAX_KEY else f"{key[:64]}:{_digest(key)}"
+
+
+def _asked(name: str, function: Callable[..., object], args: list[Any], kwargs: dict[str, Any]) -> object:
+    try:
+        return function(*args, **kwargs)
+    except Exception as error:
+        raise InvalidOption(f"{name}: {shown(function)} failed for these arguments: {error!r}") from error
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+def _aware(at: datetime) -> datetime:
+    return at if timezone.is_aware(at) else timezone.make_aware(at, timezone.get_default_timezone())
+
+
+def _due_ms(at: datetime) -> int:
+    """Never before it: the next whole millisecond."""
+    return max(0, -(-microseconds(_aware(at)) // 1000))
+
+
+def _expires_ms(expires: float | timedelta | datetime, task: AnyTask, now: datetime) -> int:
+    """A span counts from when the task may begin."""
+    if isinstance(expires, datetime):
+        at = _aware(expires)
+    else:
+        begins = now if task.run_after is None else max(now, _aware(task.run_after))
+        at = begins + timedelta(seconds=seconds(expires))
+    return max(1, microseconds(at.astimezone(UTC)) // 1000)

@@ -1,0 +1,207 @@
+"""Jobs that wait for a commit -> rows of the caller's transaction -> the queue, until it is certain to have them.
+
+A row is sent after the commit by the process that wrote it, and by the listener's sweeper if that process died or Redis
+was away. A Redis that crashes may forget what it took in its last second, so that a row outlives its first sending: the
+sweeper offers it once more, and removes it when the queue says that it has it. Its id is the job's: twice is once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import msgspec
+from django.conf import settings
+from django.db import DatabaseError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from messaging.conf import conf
+from messaging.errors import BrokerError
+from messaging.models import PendingTask
+from messaging.taskqueue import queues
+from messaging.taskqueue.job import NewJob
+
+logger = logging.getLogger("messaging.publish")
+
+SEND_ROWS = 500  # rows of one query and one round trip
+SECOND_LOOK = timedelta(
+    minutes=10
+)  # a row that was sent so long ago is not offered again: its job may be over
+UNREADABLE_PAUSE = timedelta(hours=1)  # until a row that somebody spoiled by hand is looked at again
+SWEEP_SECONDS = 1.0
+
+_decoder = msgspec.json.Decoder(NewJob)
+
+
+class Waiting(NamedTuple):
+    """A job and where it goes."""
+
+    alias: str
+    queue: str
+    job: NewJob
+
+
+def databases() -> list[str]:
+    """The databases that may hold rows: MESSAGING's own, and those that backends name in ENQUEUE_ON_COMMIT."""
+    found = {conf.DATABASE: None}
+    tasks: Mapping[str, Any] = getattr(settings, "TASKS", {})
+    for backend in tasks.values():
+        named = backend.get("OPTIONS", {}).get("ENQUEUE_ON_COMMIT")
+        if isinstance(named, str) and named in connections:
+            found[named] = None
+    return list(found)
+
+
+def in_transaction(using: str) -> bool:
+    """Is a transaction of that database open in this thread?"""
+    connection = connections[using]
+    return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
+
+
+def put(waiting: Sequence[Waiting], *, using: str, then: Callable[[], None]) -> None:
+    """Jobs -> rows in the current transaction, sent after its commit; at once when there is none. ``then`` is called
+    when they are committed, whether Redis has them already or not."""
+    now = datetime.now(UTC)
+    rows = PendingTask.objects.using(using).bulk_create(
+        [
+            PendingTask(
+                job_id=job.id,
+                backend=alias,
+                queue=queue,
+                task=job.task,
+                body=job.body.decode(),
+                options=msgspec.json.encode(msgspec.structs.replace(job, body=b"")).decode(),
+                queued_at=now,
+                look_at=now + timedelta(seconds=conf.OUTBOX_GRACE_SECONDS),
+            )
+            for alias, queue, job in waiting
+        ],
+        batch_size=SEND_ROWS,
+    )
+    ids = [row.pk for row in rows]
+    connection = connections[using]
+    if connection.in_atomic_block:
+        transaction.on_commit(_AfterCommit(using, ids, then, connection), using=using, robust=True)
+        return
+    if connection.get_autocommit():
+        _send_now(ids, using=using)
+    then()
+
+
+class _AfterCommit:
+    """What one :func:`put` leaves to be done. Those of one transaction share ``unsent``: the first that is called sends
+    for all of them, and what a savepoint took back is not found when it is read."""
+
+    def __init__(
+        self, using: str, ids: Sequence[int], then: Callable[[], None], connection: BaseDatabaseWrapper
+    ) -> None:
+        self.__qualname__ = (
+            "messaging.taskqueue.outbox"  # Django 5.2 names a robust callback that fails by it
+        )
+        self.using = using
+        self.then = then
+        before = (
+            each for _, each, *_ in reversed(connection.run_on_commit) if isinstance(each, _AfterCommit)
+        )
+        earlier = next(before, None)
+        self.unsent: list[int] = [] if earlier is None else earlier.unsent
+        self.unsent += ids
+        self._ids = ids
+
+    def __call__(self) -> None:
+        if connections[
+            self.using
+        ].in_atomic_block:  # a TestCase plays the commit, for callbacks that it captured
+            _send_now(self._ids, using=self.using)
+        else:
+            ids, self.unsent[:] = list(self.unsent), []
+            _send_now(ids, using=self.using)
+        self.then()
+
+
+def _send_now(ids: Sequence[int], *, using: str) -> None:
+    """Try once; what cannot be sent is the sweeper's."""
+    for start in range(0, len(ids), SEND_ROWS):
+        try:
+            send_rows(ids[start : start + SEND_ROWS], using=using)
+        except (BrokerError, DatabaseError) as error:
+            logger.warning("%d tasks wait in the outbox: %s", len(ids) - start, error)
+            return
+
+
+def send_rows(ids: Iterable[int], *, using: str) -> int:
+    """Offer those of the rows that are committed to their queues, in the order they were written. A row that its queue
+    had already is removed; one that is new there stays for a second look. How many were new."""
+    rows = list(PendingTask.objects.using(using).filter(pk__in=list(ids)).order_by("pk"))
+    new: list[int] = []
+    known: list[int] = []
+    for (alias, name), group in groupby(sorted(rows, key=_home), key=_home):
+        readable = [(row, job) for row in group if (job := _job_of(row)) is not None]
+        with queues.breaking():
+            answers = queues.queue(alias, name).enqueue([job for _, job in readable])
+        for (row, _), answer in zip(readable, answers, strict=True):
+            (new if answer.is_new else known).append(row.pk)
+    now = datetime.now(UTC)
+    table = PendingTask.objects.using(using)
+    if new:
+        look_at = now + timedelta(seconds=conf.OUTBOX_GRACE_SECONDS)
+        table.filter(pk__in=new).update(sent_at=now, look_at=look_at)
+    if known:
+        table.filter(pk__in=known).delete()
+    if unreadable := {row.pk for row in rows}.difference(new, known):
+        table.filter(pk__in=unreadable).update(look_at=now + UNREADABLE_PAUSE)
+    return len(new)
+
+
+def _home(row: PendingTask) -> tuple[str, str]:
+    return row.backend, row.queue
+
+
+def _job_of(row: PendingTask) -> NewJob | None:
+    try:
+        return msgspec.structs.replace(_decoder.decode(row.options), body=row.body.encode())
+    except ValueError:  # MsgspecError among them: somebody changed the row by hand
+        logger.exception("row %s of the task outbox cannot be read and stays", row.pk)
+        return None
+
+
+def find(id: str, *, alias: str) -> tuple[str, NewJob] | None:
+    """A job that still waits in an outbox, and its queue."""
+    for using in databases():
+        row = PendingTask.objects.using(using).filter(job_id=id, backend=alias).first()
+        if row is not None and (job := _job_of(row)) is not None:
+            return row.queue, job
+    return None
+
+
+def sweep() -> int:
+    """One look at all rows that are due for one; how many were not in their queues and have been sent."""
+    sent = 0
+    for using in databases():
+        table = PendingTask.objects.using(using)
+        now = datetime.now(UTC)
+        table.filter(sent_at__lt=now - SECOND_LOOK).delete()
+        while ids := list(
+            table.filter(look_at__lte=now).order_by("pk").values_list("pk", flat=True)[:SEND_ROWS]
+        ):
+            sent += send_rows(ids, using=using)
+            if len(ids) < SEND_ROWS:
+                break
+    if sent:
+        logger.warning("%d tasks of the outbox were not in their queues and have been sent", sent)
+    return sent
+
+
+def sweep_step(stopping: threading.Event) -> None:
+    """What the listener does again and again."""
+    if not sweep():
+        stopping.wait(SWEEP_SECONDS)
+
+
+def pending_count(*, using: str | None = None) -> int:
+    """How many rows were never sent."""
+    return PendingTask.objects.using(using or conf.DATABASE).filter(sent_at=None).count()

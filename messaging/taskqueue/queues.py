@@ -1,0 +1,87 @@
+"""A backend's alias and a queue's name -> the queue, over this process's connections or the running event loop's.
+
+For producers: within ``PUBLISH_BUDGET``, and behind the same breaker as ``publish()``, so that an outage of Redis does
+not hold up requests. Workers make queues of their own, whose connections may block.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+import redis.asyncio as aioredis
+from redis.connection import ConnectionPool
+
+from messaging import connection, keys, wire
+from messaging.conf import conf
+from messaging.errors import BrokerUnavailable
+from messaging.taskqueue.queue import AsyncQueue, Queue
+
+
+class _OfLoop(NamedTuple):
+    where: tuple[str, str, float]
+    client: aioredis.Redis
+    closer: AsyncGenerator[None]
+
+
+_queues: dict[tuple[str, str], tuple[ConnectionPool, Queue]] = {}
+_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop] = WeakKeyDictionary()
+
+
+def queue(alias: str, name: str) -> Queue:
+    """The queue of that name; another server, or a fork, makes another pool, and so another queue."""
+    pool = connection.pool(timeout=conf.PUBLISH_BUDGET)
+    found = _queues.get((alias, name))
+    if found is None or found[0] is not pool:
+        found = _queues[alias, name] = (
+            pool,
+            Queue(connection.client(timeout=conf.PUBLISH_BUDGET), alias, name),
+        )
+    return found[1]
+
+
+async def async_queue(alias: str, name: str) -> AsyncQueue:
+    """The same for the running loop. Its connections end with it: a loop closes its asynchronous generators first."""
+    loop = asyncio.get_running_loop()
+    where = (conf.URL, conf.CACHE_ALIAS, conf.PUBLISH_BUDGET)
+    found = _of_loop.get(loop)
+    if found is None or found.where != where:
+        client = connection.async_client(timeout=conf.PUBLISH_BUDGET)
+        found = _of_loop[loop] = _OfLoop(where, client, _closing(client))
+        await anext(found.closer)
+    return AsyncQueue(found.client, alias, name)
+
+
+async def _closing(client: aioredis.Redis) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        with suppress(Exception):
+            await client.aclose()
+
+
+def known(alias: str) -> list[str]:
+    """Names of the backend's queues that were ever used."""
+    names = connection.client(timeout=conf.PUBLISH_BUDGET).smembers(keys.queues(alias))
+    return [name.decode() for name in names if isinstance(name, bytes)]
+
+
+async def aknown(alias: str) -> list[str]:
+    """:func:`known` for coroutines."""
+    names = await (await async_queue(alias, "")).client.smembers(keys.queues(alias))
+    return [name.decode() for name in names if isinstance(name, bytes)]
+
+
+@contextmanager
+def breaking() -> Iterator[None]:
+    """Nothing is tried while the breaker is open; what happens here is told to it."""
+    wire.breaker.check()
+    try:
+        yield
+    except BrokerUnavailable as error:
+        wire.breaker.failed(error)
+        raise
+    wire.breaker.succeeded()

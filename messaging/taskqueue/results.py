@@ -1,0 +1,121 @@
+"""A job as the queue has it -> Django's ``TaskResult``, equal to the one that ``enqueue`` returned. No I/O."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from messaging.taskqueue.job import Job, JobError, State
+from messaging.taskqueue.lookup import original_of, rebuilt
+from messaging.taskqueue.payloads import Body, decode_body, decode_return
+from messaging.taskqueue.seam import AnyResult, AnyTask, TaskError, TaskResult, TaskResultStatus
+
+STATUS = {
+    State.READY: TaskResultStatus.READY,
+    State.DELAYED: TaskResultStatus.READY,  # between retries as well
+    State.RUNNING: TaskResultStatus.RUNNING,
+    State.SUCCEEDED: TaskResultStatus.SUCCESSFUL,
+    State.DEAD: TaskResultStatus.FAILED,
+    State.CANCELLED: TaskResultStatus.FAILED,
+    State.EXPIRED: TaskResultStatus.FAILED,
+}
+
+# What stands in ``errors`` for an end that no code of the task raised.
+_ENDED = {
+    State.DEAD: "messaging.errors.WorkerLost",
+    State.CANCELLED: "messaging.errors.TaskCancelled",
+    State.EXPIRED: "messaging.errors.TaskExpired",
+}
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment(*, ms: int = 0, us: int = 0) -> datetime | None:
+    """Milliseconds or microseconds since 1970 -> a datetime as Django's settings want it; ``None`` for 0."""
+    if not ms and not us:
+        return None
+    aware = _EPOCH + timedelta(milliseconds=ms, microseconds=us)
+    return aware if settings.USE_TZ else timezone.make_naive(aware, timezone.get_default_timezone())
+
+
+def microseconds(aware: datetime) -> int:
+    """An aware datetime -> microseconds since 1970, exactly."""
+    return (aware - _EPOCH) // timedelta(microseconds=1)
+
+
+def result_of(job: Job, *, backend: str, queue: str, body: Body | None = None) -> AnyResult:
+    """A job of a queue -> its result.
+
+    Raises ``ImportError`` when its task is not in this process, ``SuspiciousOperation`` when it names something else
+    than a task, :class:`~messaging.errors.TaskUnreadable` when its body makes no sense.
+    """
+    body = body or decode_body(job.body)
+    task = rebuilt(original_of(body.task, job.id), body, backend=backend, queue=queue, priority=job.priority)
+    result = new_result(
+        task,
+        job.id,
+        body.args,
+        body.kwargs,
+        backend=backend,
+        enqueued_at=moment(us=body.written_us) or moment(ms=job.enqueued_ms),
+        status=STATUS[job.state],
+    )
+    if job.started_ms:
+        object.__setattr__(result, "started_at", moment(ms=job.started_ms))
+        object.__setattr__(result, "last_attempted_at", moment(ms=job.last_ms))
+        object.__setattr__(result, "worker_ids", job.workers)
+    if job.errors:
+        object.__setattr__(
+            result,
+            "errors",
+            [
+                TaskError(exception_class_path=each["class"], traceback=each["traceback"])
+                for each in job.errors
+            ],
+        )
+    if result.is_finished:
+        object.__setattr__(result, "finished_at", moment(ms=job.finished_ms))
+        if job.state is State.SUCCEEDED:
+            object.__setattr__(result, "_return_value", decode_return(job.result))
+        elif _ended_otherwise(job):
+            result.errors.append(TaskError(exception_class_path=_ENDED[job.state], traceback=job.reason))
+    return result
+
+
+def _error(noted: JobError) -> TaskError:
+    return TaskError(exception_class_path=noted["class"], traceback=noted["traceback"])
+
+
+def _ended_otherwise(job: Job) -> bool:
+    """Did it end by something else than the exception of its last attempt?"""
+    return job.state is not State.DEAD or not job.attempts or job.attempts[-1].outcome != "failed"
+
+
+def new_result(
+    task: AnyTask,
+    id: str,
+    args: list[Any],
+    kwargs: dict[str, Any],
+    *,
+    backend: str,
+    enqueued_at: datetime | None,
+    status: TaskResultStatus = TaskResultStatus.READY,
+) -> AnyResult:
+    """A result of a task that has not begun."""
+    return TaskResult(
+        task=task,
+        id=id,
+        status=status,
+        enqueued_at=enqueued_at,
+        started_at=None,
+        finished_at=None,
+        last_attempted_at=None,
+        args=args,
+        kwargs=kwargs,
+        backend=backend,
+        errors=[],
+        worker_ids=[],
+    )

@@ -1,0 +1,225 @@
+"""A claimed job -> a call of its task -> the record that settles it. What a worker does with one job, without its I/O.
+
+    attempt = begin(backend, queue, claimed)      raises TaskUnknown, TaskUnreadable: settle refused(claimed, error)
+    outcome = run(attempt)                        in a thread;  await arun(attempt) in an event loop
+    queue.settle(worker, [outcome])               None: there is nothing to settle, it is not ours any more
+
+Both send Django's signals. Whoever interrupts an attempt says why before: ``attempt.stop = Stop.HAND_BACK``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from inspect import iscoroutinefunction
+from traceback import TracebackException
+from typing import Any, NamedTuple
+
+from django.core.exceptions import SuspiciousOperation
+from django.utils import timezone
+
+from messaging.errors import GiveUp, RetryAfter, TaskTimeout, TaskUnknown, TaskUnreadable
+from messaging.taskqueue.backend import RedisTaskBackend
+from messaging.taskqueue.backoff import delay_of
+from messaging.taskqueue.job import Claimed, Failed, JobError, Outcome, Released, Retry, Succeeded, error_of
+from messaging.taskqueue.options import Effective, effective
+from messaging.taskqueue.payloads import decode_return, encode_return
+from messaging.taskqueue.results import result_of
+from messaging.taskqueue.seam import AnyResult, TaskContext, TaskError, TaskResultStatus
+from messaging.taskqueue.signalling import afinished, astarted, finished, started
+
+logger = logging.getLogger("messaging.work")
+
+UNKNOWN_SECONDS = 30.0  # a job whose task this release does not know waits for one that does
+TRACEBACK_CHARACTERS = 16 * 1024  # of a traceback, its end, which says what happened
+
+
+class Stop(Enum):
+    """Why somebody interrupts an attempt."""
+
+    HAND_BACK = "hand back"  # the worker ends: released, does not count
+    TIMEOUT = "timeout"  # it took too long: fails with TaskTimeout, retried as its options say
+    CANCELLED = "cancelled"  # somebody cancelled it: the queue knows
+    LOST = "lost"  # the lease is another worker's
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One attempt at one job."""
+
+    claimed: Claimed
+    backend: RedisTaskBackend
+    result: AnyResult  # RUNNING, with this worker's id as the last one
+    options: Effective  # max_attempts, backoff, timeout (seconds, 0: none) ...
+    is_async: bool  # run it in an event loop
+    stop: Stop | None = None  # set this before interrupting
+    chance: Callable[[], float] = field(default=random.random, repr=False)  # for the jitter of retries
+
+
+def begin(backend: RedisTaskBackend, queue: str, claimed: Claimed) -> Attempt:
+    """A claimed job -> what is to be run. No I/O.
+
+    Raises :class:`TaskUnknown` when this process has no such task, :class:`TaskUnreadable` when its body makes no
+    sense.
+    """
+    try:
+        result = result_of(claimed, backend=backend.alias, queue=queue)
+    except TaskUnreadable:
+        raise
+    except SuspiciousOperation as error:
+        raise TaskUnreadable(str(error)) from None
+    except Exception as error:  # importing a module runs its code: anything
+        raise TaskUnknown(f"task {claimed.task!r} of job {claimed.id} cannot be imported: {error}") from error
+    return Attempt(
+        claimed=claimed,
+        backend=backend,
+        result=result,
+        options=effective(result.task, backend.defaults),
+        is_async=iscoroutinefunction(result.task.func),
+    )
+
+
+def refused(claimed: Claimed, error: TaskUnknown | TaskUnreadable) -> Outcome:
+    """What becomes of a job that cannot be begun: an unknown task waits for a release that knows it."""
+    if isinstance(error, TaskUnknown):
+        logger.warning("%s; it is put back for %.0f s", error, UNKNOWN_SECONDS)
+        return Released(claimed.id, claimed.token, int(UNKNOWN_SECONDS * 1000))
+    logger.error("%s; to the dead letters", error)
+    return Failed(claimed.id, claimed.token, described(error), "unreadable")
+
+
+def run(attempt: Attempt) -> Outcome | None:
+    """Call the task in this thread (a coroutine in a loop of its own) and say how it ended; raises nothing."""
+    result, backend = attempt.result, attempt.backend
+    started(backend, result)
+    try:
+        value = result.task.call(*_arguments(attempt), **result.kwargs)
+        outcome = _succeeded(attempt, value)
+    except BaseException as error:
+        ending = _ended_by(attempt, error)
+        if ending.is_final:
+            finished(backend, result)
+        return ending.outcome
+    finished(backend, result)
+    return outcome
+
+
+async def arun(attempt: Attempt) -> Outcome | None:
+    """:func:`run` in the running loop. A cancellation of the surrounding asyncio task that ``attempt.stop`` explains
+    becomes its outcome; one that nobody explained is raised on."""
+    result, backend = attempt.result, attempt.backend
+    await astarted(backend, result)
+    try:
+        value = await result.task.acall(*_arguments(attempt), **result.kwargs)
+        outcome = _succeeded(attempt, value)
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError) and attempt.stop is None:
+            raise
+        ending = _ended_by(attempt, error)
+        if ending.is_final:
+            await afinished(backend, result)
+        return ending.outcome
+    await afinished(backend, result)
+    return outcome
+
+
+def interrupted(attempt: Attempt) -> Outcome | None:
+    """The outcome of an attempt that was stopped before it began, or that cannot be made to end (its thread hangs):
+    as ``attempt.stop`` says."""
+    try:
+        raise InterruptedError(f"interrupted: {attempt.stop}")
+    except InterruptedError as error:
+        ending = _ended_by(attempt, error)
+        if ending.is_final:
+            finished(attempt.backend, attempt.result)
+        return ending.outcome
+
+
+class _Ending(NamedTuple):
+    outcome: Outcome | None
+    is_final: bool  # its result is FAILED, which the signal has to tell
+
+
+def _arguments(attempt: Attempt) -> list[Any]:
+    args = attempt.result.args
+    return [TaskContext(task_result=attempt.result), *args] if attempt.result.task.takes_context else args
+
+
+def _succeeded(attempt: Attempt, value: Any) -> Succeeded:
+    """Raises what :func:`encode_return` raises: a value that cannot be kept is a failure of the task."""
+    result, claimed = attempt.result, attempt.claimed
+    encoded = encode_return(value, result.task.module_path, limit=attempt.options.max_bytes)
+    object.__setattr__(result, "finished_at", timezone.now())
+    object.__setattr__(result, "_return_value", decode_return(encoded))
+    object.__setattr__(result, "status", TaskResultStatus.SUCCESSFUL)
+    return Succeeded(claimed.id, claimed.token, encoded)
+
+
+def _ended_by(attempt: Attempt, error: BaseException) -> _Ending:
+    """An exception -> what is to be settled, noted on the result as well."""
+    claimed, result = attempt.claimed, attempt.result
+    if attempt.stop in (Stop.CANCELLED, Stop.LOST):
+        return _Ending(None, is_final=False)
+    if attempt.stop is Stop.HAND_BACK:
+        object.__setattr__(result, "status", TaskResultStatus.READY)
+        return _Ending(Released(claimed.id, claimed.token), is_final=False)
+    if attempt.stop is Stop.TIMEOUT:
+        late = TaskTimeout(f"took longer than {attempt.options.timeout:g} s")
+        late.__cause__, late.__traceback__ = error, error.__traceback__
+        error = late
+    noted = described(error)
+    result.errors.append(TaskError(exception_class_path=noted["class"], traceback=noted["traceback"]))
+    delay = retry_delay(attempt, error)
+    if isinstance(delay, str):
+        object.__setattr__(result, "finished_at", timezone.now())
+        object.__setattr__(result, "status", TaskResultStatus.FAILED)
+        return _Ending(Failed(claimed.id, claimed.token, noted, delay), is_final=True)
+    object.__setattr__(result, "status", TaskResultStatus.READY)
+    logger.warning(
+        "Task id=%s path=%s failed in attempt %d of %d, again in %.1f s: %s",
+        result.id,
+        result.task.module_path,
+        failures_of(claimed),
+        attempt.options.max_attempts,
+        delay,
+        noted["class"],
+    )
+    return _Ending(Retry(claimed.id, claimed.token, noted, int(delay * 1000)), is_final=False)
+
+
+def retry_delay(attempt: Attempt, error: BaseException) -> float | str:
+    """Seconds until the next attempt, or the reason why there is none."""
+    options, failures = attempt.options, failures_of(attempt.claimed)
+    if isinstance(error, GiveUp):
+        return "gave up"
+    if options.give_up_on and isinstance(error, options.give_up_on):
+        return f"gives up on {type(error).__name__}"
+    if not isinstance(error, RetryAfter) and not isinstance(error, options.retry_on):
+        return f"does not retry on {type(error).__name__}"
+    if failures >= options.max_attempts:
+        return "failed" if options.max_attempts == 1 else f"failed {failures} times"
+    if isinstance(error, RetryAfter):
+        return max(0.0, error.seconds)
+    return delay_of(options.backoff, error, attempt.result, failures=failures, chance=attempt.chance())
+
+
+def failures_of(claimed: Claimed) -> int:
+    """Times that it has failed, this one included: attempts whose worker died have a budget of their own."""
+    return max(1, claimed.tries)
+
+
+def described(error: BaseException) -> JobError:
+    """An exception -> its class's path and its traceback, of which the end is kept when it is long."""
+    kind = type(error)
+    try:
+        text = "".join(TracebackException.from_exception(error, compact=True).format())
+    except Exception as broken:  # its __str__ fails, for example
+        text = f"{kind.__qualname__} (its traceback cannot be written: {type(broken).__name__})\n"
+    text = text.encode(errors="backslashreplace").decode()
+    if len(text) > TRACEBACK_CHARACTERS:
+        text = f"… {len(text) - TRACEBACK_CHARACTERS:,} characters cut\n{text[-TRACEBACK_CHARACTERS:]}"
+    return error_of(f"{kind.__module__}.{kind.__qualname__}", text)

@@ -1,0 +1,59 @@
+"""A result -> Django's signals ``task_enqueued task_started task_finished``. A failing receiver is logged."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from django.dispatch import Signal
+
+from messaging.taskqueue.seam import AnyResult, task_enqueued, task_finished, task_started
+
+if TYPE_CHECKING:
+    from messaging.taskqueue.backend import RedisTaskBackend
+
+logger = logging.getLogger("messaging.work")
+
+
+def enqueued(backend: RedisTaskBackend, result: AnyResult) -> None:
+    """The queue, or the outbox, has it."""
+    _send(task_enqueued, backend, result)
+
+
+async def aenqueued(backend: RedisTaskBackend, result: AnyResult) -> None:
+    """:func:`enqueued` in an event loop; receivers that are no coroutines run in a thread, as Django does it."""
+    await _asend(task_enqueued, backend, result)
+
+
+def started(backend: RedisTaskBackend, result: AnyResult) -> None:
+    """An attempt begins; the result is RUNNING."""
+    _send(task_started, backend, result)
+
+
+async def astarted(backend: RedisTaskBackend, result: AnyResult) -> None:
+    """:func:`started` in an event loop."""
+    await _asend(task_started, backend, result)
+
+
+def finished(backend: RedisTaskBackend, result: AnyResult) -> None:
+    """It has succeeded or failed for good. Called inside the ``except`` block, so that Django logs the traceback."""
+    _send(task_finished, backend, result)
+
+
+async def afinished(backend: RedisTaskBackend, result: AnyResult) -> None:
+    """:func:`finished` in an event loop."""
+    await _asend(task_finished, backend, result)
+
+
+def _send(signal: Signal, backend: RedisTaskBackend, result: AnyResult) -> None:
+    try:
+        signal.send(sender=type(backend), task_result=result)
+    except Exception:
+        logger.exception("a receiver of a signal of task id=%s failed", result.id)
+
+
+async def _asend(signal: Signal, backend: RedisTaskBackend, result: AnyResult) -> None:
+    try:
+        await signal.asend(sender=type(backend), task_result=result)
+    except Exception:
+        logger.exception("a receiver of a signal of task id=%s failed", result.id)
