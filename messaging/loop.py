@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, InternalError, OperationalError, connections
 from redis.exceptions import RedisError, ResponseError
 
 from messaging.errors import BrokerError, BrokerUnavailable
@@ -28,7 +28,8 @@ class Outages:
     A Redis that is away stops capture, relay and outbox alike: that is one change of state, not three.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, log: logging.Logger = logger) -> None:
+        self._log = log
         self._lock = threading.Lock()
         self._suffering: defaultdict[str, set[str]] = defaultdict(
             set
@@ -45,7 +46,7 @@ class Outages:
         if first:
             unexpected = reason.startswith(_UNEXPECTED)
             level = logging.ERROR if unexpected else logging.WARNING
-            logger.log(
+            self._log.log(
                 level, "%s: %s waits (%s)", reason, part, error, exc_info=error if unexpected else None
             )
 
@@ -57,7 +58,7 @@ class Outages:
             last = not parts and reason in self._since
             seconds = time.monotonic() - self._since.pop(reason) if last else 0.0
         if last:
-            logger.warning("over after %.1f s: %s", seconds, reason)
+            self._log.warning("over after %.1f s: %s", seconds, reason)
 
 
 class Loop(threading.Thread):
@@ -128,6 +129,8 @@ def what_failed(error: Exception) -> str:
     """An exception -> the state of the world that it stands for."""
     if isinstance(error, (OperationalError, InterfaceError)):
         return "the database is away"
+    if isinstance(error, InternalError):
+        return "the database cannot do it"  # read-only, over its quota, damaged
     if isinstance(error, BrokerUnavailable) or (
         isinstance(error, RedisError) and not isinstance(error, ResponseError)
     ):

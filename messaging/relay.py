@@ -11,6 +11,7 @@ import redis
 from django.db import (
     DatabaseError,
     InterfaceError,
+    InternalError,
     OperationalError,
     ProgrammingError,
     connections,
@@ -93,8 +94,9 @@ class Relay:
     def step(self, *, block_ms: int) -> int:
         """Read one batch and store it; how many entries. Waits up to ``block_ms`` for the first.
 
-        Raises :class:`LostFence`, what redis-py raises, or ``OperationalError``/``InterfaceError`` when the database
-        is away: call :meth:`reload` then and go on, no entry is lost. Any other refusal ends in the quarantine.
+        Raises :class:`LostFence`, what redis-py raises, or ``OperationalError``, ``InterfaceError``, ``InternalError``
+        when the database is away or unwell: call :meth:`reload` then and go on, no entry is lost. Any other refusal
+        ends in the quarantine.
         """
         read, position = self._read(block_ms), self.position
         if not read.found or (read.epoch, read.run_id) != self._stand[:2]:
@@ -160,8 +162,8 @@ class Relay:
                 channels.add(event.channel)
         try:
             self._commit(entries[-1].position, good, bad, channels)
-        except (OperationalError, InterfaceError, ProgrammingError):
-            raise  # the database is away, locked or not set up for us: the batch is not at fault
+        except (OperationalError, InterfaceError, InternalError, ProgrammingError):
+            raise  # the database is away, locked, full, broken or not set up for us: the batch is not at fault
         except DatabaseError as error:
             if len(entries) == 1:
                 self._commit(

@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 import redis
-from django.db import DataError, IntegrityError, OperationalError, connections, transaction
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InternalError,
+    OperationalError,
+    connections,
+    transaction,
+)
 from pytest_django import Settings
 
 import messaging
@@ -278,18 +286,23 @@ def test_a_commit_whose_answer_was_lost_is_found_out(database: str, monkeypatch:
     assert stored(database) == [1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [OperationalError("database is locked"), InternalError("could not extend file: disk quota exceeded")],
+    ids=lambda error: type(error).__name__,
+)
 def test_a_batch_that_the_database_could_not_take_is_taken_later(
-    database: str, monkeypatch: pytest.MonkeyPatch
+    database: str, monkeypatch: pytest.MonkeyPatch, error: DatabaseError
 ) -> None:
     def locked(*args: Any, **options: Any) -> None:
-        raise OperationalError("database is locked")
+        raise error
 
     publish(1, 2)
     ours = new_relay()
     with monkeypatch.context() as patch:
         patch.setattr(storage, "store", locked)
         for _ in range(3):
-            with pytest.raises(OperationalError):
+            with pytest.raises(type(error)):
                 ours.step(block_ms=1)
             ours.reload()
     drain(ours)
