@@ -17,6 +17,7 @@ import logging
 from pathlib import Path
 from urllib.parse import quote
 
+import django
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
@@ -51,6 +52,8 @@ INSTALLED_APPS = [
     "servestatic.runserver_nostatic",
     "django.contrib.staticfiles",
 ]
+if django.VERSION < (6, 0):
+    INSTALLED_APPS.append("django_tasks")  # the backport of what Django has from 6.0 on
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -108,6 +111,17 @@ CACHES = {
             "SOCKET_TIMEOUT": 1,
             "IGNORE_EXCEPTIONS": True,  # a cache that is away is a cache miss
         },
+    },
+}
+
+# -- tasks: `manage.py work` runs them
+
+TASKS = {
+    "default": {
+        "BACKEND": "messaging.taskqueue.RedisTaskBackend",
+        "QUEUES": ["default"],
+        # Like publish(): inside a transaction a task is part of it. Django's own backends enqueue at once.
+        "OPTIONS": {"ENQUEUE_ON_COMMIT": True},
     },
 }
 

@@ -9,6 +9,7 @@ import pytest
 from django.core.management import get_commands, load_command_class
 
 from messaging.conf import names
+from messaging.taskqueue.options import NAMES as OPTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -69,7 +70,7 @@ def test_every_command_it_names_exists_and_has_help() -> None:
 def test_every_setting_it_names_exists() -> None:
     named = re.findall(r"`([A-Z][A-Z_]+)`", section("Settings").split("The app itself", 1)[1])
     assert len(named) > 10
-    known = {*names(), "MESSAGING", "INSTALLED_APPS"}
+    known = {*names(), "MESSAGING", "INSTALLED_APPS", *OPTIONS, "TASKS", "BACKEND", "OPTIONS"}
     assert [each for each in named if each not in known] == []
 
 

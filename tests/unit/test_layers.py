@@ -22,7 +22,7 @@ LAYERS = """
     ordered
     outbox relay capture
     publisher listener
-    background live
+    background live taskqueue
     checks views urls admin health management apps
 """
 RANK = {f"messaging.{name}": rank for rank, line in enumerate(LAYERS.split("\n")) for name in line.split()}
