@@ -184,13 +184,12 @@ def sweep() -> int:
     for using in databases():
         table = PendingTask.objects.using(using)
         now = datetime.now(UTC)
-        table.filter(sent_at__lt=now - SECOND_LOOK).delete()
-        while ids := list(
-            table.filter(look_at__lte=now).order_by("pk").values_list("pk", flat=True)[:SEND_ROWS]
-        ):
-            sent += send_rows(ids, using=using)
-            if len(ids) < SEND_ROWS:
-                break
+        due = table.filter(look_at__lte=now).order_by("pk").values_list("pk", "sent_at")
+        while found := list(due[:SEND_ROWS]):
+            long_ago = [pk for pk, sent_at in found if sent_at is not None and sent_at < now - SECOND_LOOK]
+            if long_ago:
+                table.filter(pk__in=long_ago).delete()
+            sent += send_rows({pk for pk, _ in found}.difference(long_ago), using=using)
     if sent:
         logger.warning("%d tasks of the outbox were not in their queues and have been sent", sent)
     return sent
