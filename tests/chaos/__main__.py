@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests import postgres
-from tests.chaos.cases import CASES, STORM
+from tests.chaos.cases import CASES, LONG, STORM
 from tests.chaos.run import Result, Stage
 
 HEAD = (
@@ -45,7 +45,8 @@ def main() -> int:
     started = time.monotonic()
     try:
         stage = Stage(binary=binary, postgres=server)
-        cases = [case for case in (*CASES, STORM) if stage.runs(case) and options.only in case.name]
+        every = (*CASES, *(LONG if options.only else ()), STORM)
+        cases = [case for case in every if stage.runs(case) and options.only in case.name]
         _line(HEAD)
         for number, case in enumerate(cases):
             results.append(

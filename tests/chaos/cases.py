@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tests.chaos import databases, deploys, disks, faults, links, rights
+from tests.chaos import databases, deploys, disks, faults, links, loads, rights
 from tests.chaos.world import World
 
 FORGETFUL = {"appendonly": "no", "save": ""}
@@ -65,6 +65,8 @@ CASES = (
         most=5,
     ),
     Case("bad input", (faults.garbage,)),
+    Case("50 threads, Redis stalled", (loads.stall_before_crowd,), short=False, most=5),
+    Case("10,000 events in a transaction", (loads.big_transaction,), short=False, most=3, settle=60.0),
     Case("rights taken away", (rights.no_channel_rights, rights.no_stream_rights, rights.no_key_rights)),
     Case("disk full for Redis", (disks.full_for_redis,)),
     Case("disk full for the database", (disks.full_for_database,)),
@@ -85,6 +87,15 @@ CASES = (
     ),
     Case("kill PostgreSQL", (databases.kill_postgresql, databases.kill_backend), database="postgresql"),
 )
+
+LONG = (
+    Case(
+        "a backlog of 1,000,000",
+        (loads.backlog,),
+        world={"messaging": {"MAX_LOG_ENTRIES": 1_500_000, "REPLAY_ENTRIES": 10_000}},
+        settle=300.0,
+    ),
+)  # minutes each: only where they are named
 
 STORM = Case(
     "storm",

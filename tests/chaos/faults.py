@@ -5,7 +5,8 @@ Each is a function of the world; when it returns, nothing stands in the way any 
 
 import signal
 
-from tests.chaos.world import World, epoch_of, log_of
+from tests.chaos.logs import epoch_of, log_of
+from tests.chaos.world import World
 from tests.waiting import eventually
 
 

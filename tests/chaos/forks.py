@@ -23,6 +23,7 @@ PR_SET_PDEATHSIG = 1
 PRELOADED = (
     "broker_site.urls",
     "messaging.management.commands.listen",
+    "tests.chaos.crowd",
     "tests.chaos.variants",
     "tests.chaos.writer",
 )
@@ -89,6 +90,7 @@ def _run(order: dict[str, Any]) -> int:
     from django.core.management import call_command
     from django.db import connections
 
+    from tests.chaos.crowd import Crowd
     from tests.chaos.variants import VARIANTS
     from tests.chaos.writer import Writer
 
@@ -103,6 +105,9 @@ def _run(order: dict[str, Any]) -> int:
     if order["start"] == "writer":
         options = order["options"]
         Writer(Path(options.pop("ledger")), **options).run()
+    elif order["start"] == "crowd":
+        options = order["options"]
+        Crowd([Path(each) for each in options["ledgers"]], times=Path(options["times"])).run()
     else:
         call_command(order["start"], **order["options"])
     connections.close_all()

@@ -97,7 +97,7 @@ class Stage:
                 hopeless = str(error).partition("\n")[0]
             settled = world.settle(settle)
             expected = world.expected(direct=case.direct, copies=case.copies, faults=rounds)
-            findings = check(world.seen(settled=settled), expected)
+            findings = check(world.seen(settled=settled, count_copies=bool(case.copies)), expected)
             findings.broken += world.broken
             if hopeless:
                 findings.broken.append(f"I7 {hopeless}")

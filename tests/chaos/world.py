@@ -1,11 +1,9 @@
 """A server, a database, listeners and writers -> one place in which faults are injected, gone afterwards."""
 
 import random
-import re
 import shutil
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +14,7 @@ import redis
 
 from tests.chaos import hold, ledger
 from tests.chaos.checker import Expected, Seen
+from tests.chaos.logs import LEASE, is_read, most_copies
 from tests.chaos.nursery import Child, Nursery
 from tests.chaos.proxy import Proxy
 from tests.chaos.rows import Rows
@@ -33,18 +32,6 @@ MESSAGING = {
     "CAPTURE_CHANNELS": ["f.*"],
     "CAPTURE_LISTS": ["inbox"],
 }
-_ID = re.compile(r'"id":"(w[0-9]+-[0-9]+)"')
-LEASE = "messaging:{listener}:lease"
-
-
-def log_of(partition: int) -> str:
-    """The key of a partition's log."""
-    return f"messaging:{{{partition}}}:log"
-
-
-def epoch_of(partition: int) -> str:
-    """The key of a partition's epoch."""
-    return f"messaging:{{{partition}}}:epoch"
 
 
 class World:
@@ -77,6 +64,8 @@ class World:
         self._both = listener_proxied
         self.messaging = MESSAGING | (messaging or {})  # of the processes that are started from now on
         self._most_partitions = 1
+        self.times = self.directory / "times.json"
+        self._crowds: dict[int, list[str]] = {}
         self.figures: dict[str, float] = {}  # of the case, for the table
         self.broken: list[str] = []  # what a fault found wrong by itself
         self._memory_mb = 0
@@ -107,7 +96,9 @@ class World:
         self.listeners.append(child)
         return child
 
-    def start_writer(self, *, direct: float | None = None, die: int = 0, hold: float = 0.0) -> Child:
+    def start_writer(
+        self, *, direct: float | None = None, die: int = 0, hold: float = 0.0, burst: int = 0
+    ) -> Child:
         """One more, with a ledger of its own."""
         self._names += 1
         path = self.directory / f"w{self._names}.ledger"
@@ -115,12 +106,28 @@ class World:
         share = self._direct if direct is None else direct
         child = self._start(
             "writer", url,
-            ledger=str(path), seed=self.random.getrandbits(32), direct=share, hold=hold, die=die,
+            ledger=str(path), seed=self.random.getrandbits(32), direct=share, hold=hold, die=die, burst=burst,
             lanes=1 if self.partitions == 1 else 5,
         )  # fmt: skip
         self.writers.append(child)
         self._ledgers[child.pid] = path.stem
         return child
+
+    def start_crowd(self, size: int) -> Child:
+        """So many threads of one process; what each call took is in ``times`` when it has ended."""
+        names = [f"w{self._names + number}" for number in range(1, size + 1)]
+        self._names += size
+        self.times.unlink(missing_ok=True)
+        child = self._start(
+            "crowd", self.proxy.url if self.proxy else self.broker.url,
+            ledgers=[str(self.directory / f"{name}.ledger") for name in names], times=str(self.times),
+        )  # fmt: skip
+        self._crowds[child.pid] = names
+        return child
+
+    def ledger_of(self, writer: Child) -> str:
+        """The name under which it publishes."""
+        return self._ledgers[writer.pid]
 
     @property
     def partitions(self) -> int:
@@ -177,7 +184,14 @@ class World:
         wanted = ["ok"] if self._direct > 0 else []
         if self._direct < 1:
             wanted += ["committed", "aborted"] if rolled_back else ["committed"]
-        paths = [self.directory / f"{self._ledgers[writer.pid]}.ledger" for writer in self.writers]
+        self._noted(wanted, [self._ledgers[writer.pid] for writer in self.writers], timeout)
+
+    def crowd_published(self, crowd: Child, timeout: float = 60.0) -> None:
+        """Wait until each of its threads has noted a message that Redis has."""
+        self._noted(["ok"], self._crowds[crowd.pid], timeout)
+
+    def _noted(self, wanted: list[str], names: list[str], timeout: float) -> None:
+        paths = [self.directory / f"{name}.ledger" for name in names]
         known = {path: path.stat().st_size if path.exists() else 0 for path in paths}
 
         def noted() -> bool:
@@ -220,16 +234,8 @@ class World:
     def _is_settled(self) -> bool:
         if self.rows.count("message", "log_ms IS NULL"):
             return False
-        return all(self._is_read(partition) for partition in range(self.partitions))
-
-    def _is_read(self, partition: int) -> bool:
-        epoch, position = self.rows.cursor(partition)
         client = self.redis()
-        if not client.exists(log_of(partition)):
-            return position == (0, 0) or not client.exists(epoch_of(partition))
-        info: Any = client.xinfo_stream(log_of(partition))
-        last = tuple(int(part) for part in info["last-generated-id"].split(b"-"))
-        return (epoch.encode(), position) == (client.get(epoch_of(partition)) or b"", last)
+        return all(is_read(client, self.rows, partition) for partition in range(self.partitions))
 
     def _eventually(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
         def quiet() -> bool:
@@ -242,7 +248,7 @@ class World:
 
     # -- the end
 
-    def seen(self, *, settled: bool) -> Seen:
+    def seen(self, *, settled: bool, count_copies: bool) -> Seen:
         """Everything that the checker needs."""
         memory = max((child.memory_mb() for child in self.listeners), default=0)
         said = [path.read_text(errors="replace") for path in self.directory.glob("*.said")]
@@ -253,19 +259,10 @@ class World:
             moves=self.rows.moves(),
             quarantined=self.rows.quarantined(),
             settled=settled,
-            copies=self._copies(),
+            copies=most_copies(self.redis(), self.partitions) if count_copies else 0,
             log_lines=sum(len(text.splitlines()) for text in said),
             memory_mb=max(self._memory_mb, memory),
         )
-
-    def _copies(self) -> int:
-        """Of the message that stands most often in the log."""
-        counts: Counter[str] = Counter()
-        for partition in range(self.partitions):
-            counts.update(
-                _ID.findall(str(self.redis().execute_command("XRANGE", log_of(partition), "-", "+")))
-            )
-        return max(counts.values(), default=0)
 
     def expected(self, *, direct: Any, copies: int, faults: int) -> Expected:
         """What a case allows, after so many faults."""

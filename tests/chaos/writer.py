@@ -23,11 +23,13 @@ class _RollBack(Exception):
 
 class Writer:
     """``direct`` is the share of messages outside a transaction; transactions stay open for ``hold`` seconds; behind
-    commit number ``die`` it kills itself. Its messages go to ``lanes`` channels in turn."""
+    commit number ``die`` it kills itself. Its messages go to ``lanes`` channels in turn. With ``burst`` it ends after
+    one transaction of so many."""
 
     def __init__(
-        self, ledger: Path, *, seed: int, direct: float, hold: float = 0.0, die: int = 0, lanes: int = 1
-    ) -> None:
+        self, ledger: Path, *, seed: int, direct: float, hold: float = 0.0, die: int = 0, lanes: int = 1,
+        burst: int = 0,
+    ) -> None:  # fmt: skip
         self._name = ledger.stem
         self._ledger = Ledger(ledger)
         self._random = random.Random(seed)
@@ -35,6 +37,7 @@ class Writer:
         self._hold = hold
         self._die = die
         self._lanes = lanes
+        self._burst = burst
         self._n = self._tx = 0
         self._unsure: list[int] = []
         self._stopping = False
@@ -42,6 +45,9 @@ class Writer:
     def run(self) -> None:
         """Until SIGTERM."""
         signal.signal(signal.SIGTERM, self._stop)
+        if self._burst:
+            self._publish_burst()
+            return
         if self._die:
             self._die_behind_commit()
         while not self._stopping:
@@ -115,6 +121,14 @@ class Writer:
             time.sleep(0.05)
         else:
             self._ledger.note("committed", self._tx)
+
+    def _publish_burst(self) -> None:
+        self._tx += 1
+        with transaction.atomic():
+            for _ in range(self._burst):
+                self._publish("outbox")
+            self._ledger.note("committing", self._tx)
+        self._ledger.note("committed", self._tx)
 
     def _fill_transaction(self, way: str) -> None:
         for _ in range(self._random.randint(1, 3)):
