@@ -17,6 +17,7 @@ from redis.client import PubSub
 from messaging import foreign, keys, log, scripts
 from messaging.conf import conf
 from messaging.errors import BrokerFull
+from messaging.lease import Fenced
 from messaging.patterns import is_pattern, matches, matches_any
 
 logger = logging.getLogger("messaging.listen")
@@ -42,8 +43,9 @@ def _fitting(bodies: Sequence[bytes]) -> int:
 class ChannelCapture:
     """Subscribes to names and patterns and appends what foreign publishers send; our own messages are skipped."""
 
-    def __init__(self, client: redis.Redis, subscriptions: Sequence[str]) -> None:
+    def __init__(self, client: redis.Redis, subscriptions: Sequence[str], *, token: int = 0) -> None:
         self._client = client
+        self._token = token
         self._names = tuple(each for each in subscriptions if not is_pattern(each))
         self._patterns = tuple(each for each in subscriptions if is_pattern(each))
         self._deny = (*conf.CAPTURE_DENY, f"{conf.NAMESPACE}:*")
@@ -58,7 +60,8 @@ class ChannelCapture:
         self.captured = 0
 
     def step(self, stopping: threading.Event) -> None:
-        """Wait for messages, up to half a second, and append them; raises what redis-py raises, or BrokerFull.
+        """Wait for messages, up to half a second, and append them; raises what redis-py raises, BrokerFull, or
+        :class:`~messaging.lease.Fenced` when another listener captures: what was heard last is left to that one.
 
         A subscription whose connection broke is made anew by the next step. It outlives every other error: while the
         log is full, Redis keeps for us what is published.
@@ -191,7 +194,10 @@ class ChannelCapture:
             for partition in list(by_partition):
                 bodies = by_partition[partition]
                 while bodies:
-                    done = scripts.record(self._client, partition, bodies[: _fitting(bodies)])
+                    some = bodies[: _fitting(bodies)]
+                    done = scripts.record(self._client, partition, some, token=self._token)
+                    if done < 0:
+                        raise Fenced(f"{len(todo)} captured messages are left to another listener")
                     self.captured += done
                     del bodies[:done]
                     if not done:
@@ -209,14 +215,16 @@ def escaped(text: str) -> str:
 class ListCapture:
     """Drains one foreign list, its right end first (``LPUSH`` on their side), item by item into the log."""
 
-    def __init__(self, client: redis.Redis, name: str) -> None:
+    def __init__(self, client: redis.Redis, name: str, *, token: int = 0) -> None:
         self._client = client
+        self._token = token
         self.name = name
         self._partition = keys.partition_of(foreign.channel_name(name.encode())[0])
         self.captured = 0
 
     def step(self, stopping: threading.Event) -> None:
-        """Wait up to half a second for an item, then move what is there; raises what redis-py raises, or BrokerFull."""
+        """Wait up to half a second for an item, then move what is there; raises what redis-py raises, BrokerFull, or
+        :class:`~messaging.lease.Fenced`."""
         # Right end to right end of the same list: it waits without taking anything.
         if (
             self._client.execute_command("BLMOVE", self.name, self.name, "RIGHT", "RIGHT", WAIT_SECONDS)
@@ -228,7 +236,9 @@ class ListCapture:
             if not items:
                 return
             pairs = [(item, self._envelope(item)) for item in items]
-            moved = scripts.move(self._client, self.name, self._partition, pairs)
+            moved = scripts.move(self._client, self.name, self._partition, pairs, token=self._token)
+            if moved < 0:
+                raise Fenced(f"list {self.name!r} is left to another listener")
             self.captured += moved
             if not moved and self._client.lindex(self.name, -1) == items[0]:
                 raise BrokerFull(f"FULL: list {self.name!r} waits for room in the log")

@@ -26,6 +26,16 @@ def lease() -> str:
     return f"{conf.NAMESPACE}:{{listener}}:lease"
 
 
+def tokens() -> str:
+    """STRING: the highest token that went with the lease; each new holder gets a higher one."""
+    return f"{conf.NAMESPACE}:{{listener}}:tokens"
+
+
+def fence(partition: int) -> str:
+    """STRING: the token of the listener that may capture into this partition; one with a lower token is refused."""
+    return f"{conf.NAMESPACE}:{{{partition}}}:fence"
+
+
 def heartbeat() -> str:
     """STRING with a time to live: what the listener in charge last said of itself, as JSON."""
     return f"{conf.NAMESPACE}:{{listener}}:heartbeat"

@@ -106,7 +106,7 @@ class Listener:
     def _supervise(self) -> None:
         """Hold the lease, and let the threads run exactly while it is ours."""
         ours = self._lease.hold()
-        if any(isinstance(loop.ended_by, LostFence) for loop in self._loops):
+        if any(isinstance(loop.ended_by, (LostFence, lease.Fenced)) for loop in self._loops):
             logger.warning("another listener took over; standing by")
             self._end_work()
             return
@@ -122,19 +122,23 @@ class Listener:
             lease.beat(self._client, msgspec.json.encode(self.report()))
 
     def _begin_work(self) -> None:
+        try:
+            self._lease.raise_fences()
+        except lease.Fenced as error:  # its token is of a clock that was set back: the next one is higher
+            logger.warning("%s; giving the lease back", error)
+            self._lease.release()
+            return
         self._relays = [
             Relay(self._client, each, polite=self._polite) for each in log.partitions_to_drain(self._client)
         ]
         for relay in self._relays:
             self._loops.append(_relay_loop(relay, self._outages))
         if self._channels:
-            capture = ChannelCapture(self._client, self._channels)
-            self._captures.append(capture)
-            self._loops.append(Loop("capture of channels", capture.step, outages=self._outages))
+            capture = ChannelCapture(self._client, self._channels, token=self._lease.token)
+            self._capture("channels", capture)
         for name in self._lists:
-            drain = ListCapture(self._client, name)
-            self._captures.append(drain)
-            self._loops.append(Loop(f"capture of list {name!r}", drain.step, outages=self._outages))
+            drain = ListCapture(self._client, name, token=self._lease.token)
+            self._capture(f"list {name!r}", drain)
         sweeper = Sweeper(self._client)
 
         def sweep(stopping: threading.Event) -> None:
@@ -149,6 +153,12 @@ class Listener:
         for loop in self._loops:
             loop.start()
         self.in_charge.set()
+
+    def _capture(self, what: str, made: ChannelCapture | ListCapture) -> None:
+        self._captures.append(made)
+        self._loops.append(
+            Loop(f"capture of {what}", made.step, outages=self._outages, fatal=(lease.Fenced,))
+        )
 
     def _send_ordered(self) -> Callable[[threading.Event], None]:
         """The step that sends what has its turn."""

@@ -48,6 +48,7 @@ _peek = Script("peek")
 _move = Script("move")
 _trim = Script("trim")
 _lease = Script("lease")
+_fence = Script("fence")
 _release = Script("release")
 
 
@@ -76,10 +77,10 @@ def pack_append(partition: int, events: Sequence[tuple[bytes, bytes]], *, whole:
     return b"".join(parts)
 
 
-def record(client: redis.Redis, partition: int, bodies: Sequence[bytes]) -> int:
-    """Append without publishing; how many found room."""
-    names = (keys.log(partition), keys.epoch(partition))
-    return int(_record.run(client, names, conf.MAX_LOG_ENTRIES, newborn(), *bodies))
+def record(client: redis.Redis, partition: int, bodies: Sequence[bytes], *, token: int = 0) -> int:
+    """Append without publishing; how many found room, -1 if a listener with a higher token has taken over."""
+    names = (keys.log(partition), keys.epoch(partition), keys.fence(partition))
+    return int(_record.run(client, names, conf.MAX_LOG_ENTRIES, newborn(), token, *bodies))
 
 
 def peek(client: redis.Redis, name: str, *, most: int, most_bytes: int) -> list[bytes]:
@@ -87,11 +88,13 @@ def peek(client: redis.Redis, name: str, *, most: int, most_bytes: int) -> list[
     return list(_peek.run(client, (name,), most, most_bytes))
 
 
-def move(client: redis.Redis, name: str, partition: int, items: Iterable[tuple[bytes, bytes]]) -> int:
-    """(bytes at the right end, event) pairs -> how many were moved from the list to the log."""
+def move(
+    client: redis.Redis, name: str, partition: int, items: Iterable[tuple[bytes, bytes]], *, token: int = 0
+) -> int:
+    """(bytes at the right end, event) pairs -> how many were moved from the list to the log, -1 as for record."""
     flat = [part for item in items for part in item]
-    names = (name, keys.log(partition), keys.epoch(partition))
-    return int(_move.run(client, names, conf.MAX_LOG_ENTRIES, newborn(), *flat))
+    names = (name, keys.log(partition), keys.epoch(partition), keys.fence(partition))
+    return int(_move.run(client, names, conf.MAX_LOG_ENTRIES, newborn(), token, *flat))
 
 
 def trim(client: redis.Redis, partition: int, *, keep: int, position: str, crowded: int) -> int:
@@ -100,9 +103,15 @@ def trim(client: redis.Redis, partition: int, *, keep: int, position: str, crowd
     return int(_trim.run(client, (keys.log(partition),), keep, position, crowded))
 
 
-def take_lease(client: redis.Redis, owner: str, *, seconds: float) -> str:
-    """Take or renew the listener's lease; who is in charge now."""
-    return bytes(_lease.run(client, (keys.lease(),), owner, int(seconds * 1000))).decode()
+def take_lease(client: redis.Redis, owner: str, *, seconds: float) -> tuple[str, int]:
+    """Take or renew the listener's lease; who is in charge now, and the token that goes with it."""
+    holder, token = _lease.run(client, (keys.lease(), keys.tokens()), owner, int(seconds * 1000))
+    return bytes(holder).decode(), int(token)
+
+
+def take_partition(client: redis.Redis, partition: int, token: int) -> bool:
+    """Refuse from here on what listeners with lower tokens capture; is ours the highest?"""
+    return bool(_fence.run(client, (keys.fence(partition),), token))
 
 
 def release_lease(client: redis.Redis, owner: str) -> bool:

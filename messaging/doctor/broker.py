@@ -93,7 +93,7 @@ def _keys(client: redis.Redis) -> Iterator[Finding]:
             )
 
 
-_KINDS = ((keys.log, b"stream"), (keys.epoch, b"string"))
+_KINDS = ((keys.log, b"stream"), (keys.epoch, b"string"), (keys.fence, b"string"))
 
 
 def _log(status: LogStatus, *, several: bool) -> Iterator[Finding]:

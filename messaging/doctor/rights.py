@@ -107,6 +107,7 @@ def _needs(*, dry: bool) -> Iterator[Need]:
     probe = keys.probe_channel(secrets.token_hex(8))
     listening += [
         ("EVALSHA", "0" * 40, "2", keys.lease(), keys.heartbeat()),
+        ("EVALSHA", "0" * 40, "3", keys.log(0), keys.epoch(0), keys.fence(0)),
         ("SET", keys.heartbeat(), "", "PX", "0"),
         ("GET", keys.heartbeat()),
         ("DEL", keys.heartbeat() if dry else f"{keys.heartbeat()}:nothing"),
@@ -115,7 +116,7 @@ def _needs(*, dry: bool) -> Iterator[Need]:
     ]
     for item in conf.CAPTURE_LISTS:
         listening += [
-            ("EVALSHA", "0" * 40, "3", item, keys.log(0), keys.epoch(0)),
+            ("EVALSHA", "0" * 40, "4", item, keys.log(0), keys.epoch(0), keys.fence(0)),
             ("BLMOVE", item, item, "RIGHT", "RIGHT", "0.001"),
             ("LRANGE", item, "-1", "-1"),
             ("LINDEX", item, "-1"),

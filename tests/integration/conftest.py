@@ -44,8 +44,8 @@ def our_threads() -> list[str]:
 def left_keys(server: TestServer) -> list[str]:
     """Keys that stay for ever and are not the log's; none on a server that the test has ended."""
     client = server.client()
-    known = {name(partition) for partition in log.partitions() for name in (keys.log, keys.epoch)}
-    known.add(keys.ended_in_order())
+    known = {name(partition) for partition in log.partitions() for name in (keys.log, keys.epoch, keys.fence)}
+    known |= {keys.ended_in_order(), keys.tokens()}
     try:
         found = [key.decode(errors="replace") for key in client.scan_iter()]
     except redis.ConnectionError:

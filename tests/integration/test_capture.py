@@ -12,11 +12,12 @@ import redis
 from pytest_django import Settings
 
 import messaging
-from messaging import capture, connection, keys, log
+from messaging import capture, connection, keys, log, scripts
 from messaging.capture import ChannelCapture, ListCapture
 from messaging.errors import BrokerFull
 from messaging.event import Event
 from messaging.foreign import LIST, PUBSUB
+from messaging.lease import Fenced, Lease
 from tests.servers import TestServer
 from tests.waiting import eventually
 
@@ -464,13 +465,11 @@ def test_a_list_of_another_type_is_an_error_until_it_is_one(
 def test_an_item_whose_capture_is_repeated_after_a_lost_reply_is_not_taken_twice(
     outside: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from messaging import scripts
-
     move = scripts.move
     stopping = threading.Event()
 
-    def move_and_lose_the_reply(*args: Any) -> int:
-        move(*args)
+    def move_and_lose_the_reply(*args: Any, **options: Any) -> int:
+        move(*args, **options)
         raise redis.TimeoutError("no answer")
 
     outside.lpush("inbox", 1, 2)
@@ -501,3 +500,74 @@ def test_nothing_of_a_message_is_logged(
         outside.publish("updates", "confidential")
         arrived(1)
     assert "confidential" not in caplog.text
+
+
+# -- two listeners -----------------------------------------------------------------------------------------------
+
+
+def two_captures(fenced: bool) -> tuple[ChannelCapture, ChannelCapture, Lease, Lease]:
+    """One that has frozen past its lease, and the one that took over; both are subscribed."""
+    made = []
+    for owner in ("frozen", "new"):
+        lease = Lease(connection.client())
+        lease.owner = owner
+        connection.client().delete(keys.lease())  # it has ended meanwhile
+        assert lease.hold()
+        if fenced:
+            lease.raise_fences()
+        made.append((ChannelCapture(connection.client(), ["updates"], token=lease.token), lease))
+        made[-1][0].step(threading.Event())  # subscribes
+    connection.client().delete(keys.lease())
+    (first, old), (second, new) = made
+    return first, second, old, new
+
+
+@pytest.mark.parametrize("fenced", [True, False])
+def test_a_message_that_two_listeners_heard_is_stored_once(outside: redis.Redis, fenced: bool) -> None:
+    """Without the fence (the known-bad variant) it is stored twice."""
+    first, second, _, _ = two_captures(fenced)
+    outside.publish("updates", 1)
+    assert sorted(stepped(first, second)) == ([False, True] if fenced else [True, True])
+    assert data() == [1] * (1 if fenced else 2)
+
+
+def stepped(*captures: ChannelCapture) -> list[bool]:
+    """Each takes what it has heard, the one that woke up first; was it let?"""
+    done = []
+    for made in captures:
+        try:
+            for _ in range(50):
+                made.step(threading.Event())
+                if made.captured:
+                    break
+            done.append(True)
+        except Fenced:
+            done.append(False)
+        made.close()
+    return done
+
+
+def test_an_item_that_two_listeners_saw_is_moved_once(
+    outside: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same bytes twice, so that the one that wakes up cannot tell them from those it has seen."""
+    first, second, old, new = two_captures(fenced=True)
+    first.close()
+    second.close()
+    outside.lpush("inbox", "same", "same")
+    peek = scripts.peek
+
+    def overtaken(*args: Any, **options: Any) -> list[bytes]:
+        seen = peek(*args, **options)
+        with monkeypatch.context() as patch:
+            patch.setattr(scripts, "peek", peek)
+            ListCapture(connection.client(), "inbox", token=new.token).step(threading.Event())
+        outside.lpush("inbox", "same")
+        return seen
+
+    monkeypatch.setattr(scripts, "peek", overtaken)
+    with pytest.raises(Fenced):
+        ListCapture(connection.client(), "inbox", token=old.token).step(threading.Event())
+    assert data() == ["same", "same"]
+    assert outside.lrange("inbox", 0, -1) == [b"same"]
+    outside.delete("inbox")

@@ -38,7 +38,7 @@ def listen(sqlite: str, broker: TestServer, tmp_path: Path, settings: Settings) 
         REDIS_URL=broker.url,
         VAR_DIR=str(tmp_path),
         MORE_MESSAGING=json.dumps(
-            {"LEASE_SECONDS": LEASE_SECONDS, "CAPTURE_CHANNELS": [], "CAPTURE_LISTS": ["inbox"]}
+            {"LEASE_SECONDS": LEASE_SECONDS, "CAPTURE_CHANNELS": ["foreign"], "CAPTURE_LISTS": ["inbox"]}
         ),
     )
 
@@ -104,7 +104,7 @@ def test_told_to_end_it_hands_over_at_once_and_ends_with_0(
     assert "Traceback" not in first.output + second.output
 
 
-def test_a_listener_that_sleeps_past_its_lease_stores_nothing_when_it_wakes(
+def test_a_listener_that_sleeps_past_its_lease_stores_and_captures_nothing_when_it_wakes(
     listen: Listen, sqlite: str, broker: TestServer
 ) -> None:
     client = broker.client()
@@ -118,9 +118,14 @@ def test_a_listener_that_sleeps_past_its_lease_stores_nothing_when_it_wakes(
     for n in range(50, 100):
         messaging.publish("c", n)
     eventually(lambda: is_in_charge(second, client), timeout=3 * LEASE_SECONDS + 4)
+    eventually(lambda: whole(sqlite, 100))  # it has raised the fence
     fence = Cursor.objects.using(sqlite).get().fence
+    eventually(lambda: client.pubsub_numsub("foreign")[0][1] == 2)  # the one that sleeps hears it, too
+    for n in range(100, 150):
+        client.publish("foreign", n)
     first.signal(signal.SIGCONT)
-    for n in range(100, 200):
+    eventually(lambda: whole(sqlite, 150))
+    for n in range(150, 200):
         messaging.publish("c", n)
     eventually(lambda: whole(sqlite, 200))
     first.wait_for("standing by")

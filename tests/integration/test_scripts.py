@@ -232,17 +232,41 @@ def test_trim_of_a_log_that_is_not_there_is_nothing(client: redis.Redis) -> None
 
 
 def test_one_owner_holds_the_lease_until_it_ends_or_is_given_back(client: redis.Redis) -> None:
-    assert scripts.take_lease(client, "a", seconds=60) == "a"
-    assert scripts.take_lease(client, "b", seconds=60) == "a"
-    assert scripts.take_lease(client, "a", seconds=30) == "a"
+    holder, token = scripts.take_lease(client, "a", seconds=60)
+    assert holder == "a"
+    assert scripts.take_lease(client, "b", seconds=60) == ("a", token)
+    assert scripts.take_lease(client, "a", seconds=30) == ("a", token)
     assert 0 < client.pttl(keys.lease()) <= 30_000
     client.set(keys.heartbeat(), "alive", px=60_000)
     assert not scripts.release_lease(client, "b")
     assert client.exists(keys.heartbeat())
     assert scripts.release_lease(client, "a")
     assert not client.exists(keys.heartbeat())
-    assert scripts.take_lease(client, "b", seconds=0.05) == "b"
+    holder, higher = scripts.take_lease(client, "b", seconds=60)
+    assert (holder, higher > token) == ("b", True)
     client.delete(keys.lease())
+    assert scripts.take_lease(client, "b", seconds=60)[1] > higher  # it had lost it in between
+    client.delete(keys.lease(), keys.tokens())  # a server that forgot goes on by its clock
+    assert scripts.take_lease(client, "c", seconds=60)[1] > higher
+    client.delete(keys.lease())
+
+
+def test_tokens_grow_though_the_clock_was_set_back(client: redis.Redis) -> None:
+    client.set(keys.tokens(), 9 * 10**15)
+    assert scripts.take_lease(client, "a", seconds=60) == ("a", 9 * 10**15 + 1)
+    client.delete(keys.lease())
+
+
+def test_a_fence_refuses_whoever_has_a_lower_token(client: redis.Redis) -> None:
+    assert scripts.take_partition(client, 0, 7)
+    assert scripts.take_partition(client, 0, 7)
+    assert not scripts.take_partition(client, 0, 6)
+    client.lpush("inbox", "1")
+    assert scripts.record(client, 0, [b"old"], token=6) == -1
+    assert scripts.move(client, "inbox", 0, [(b"1", b"old")], token=6) == -1
+    assert client.xlen(keys.log(0)) == 0
+    assert scripts.record(client, 0, [b"new"], token=7) == 1
+    assert scripts.move(client, "inbox", 0, [(b"1", b"new")], token=8) == 1
 
 
 # -- the log, read
