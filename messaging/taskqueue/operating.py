@@ -44,7 +44,7 @@ _PLACES = {
 class Operated:
     """A queue as its operators see it; :class:`messaging.taskqueue.queue.Queue` adds what works on it."""
 
-    offset_ms = 0  # added to the server's clock; tests steer it
+    now: str | int = ""  # what is taken for the time, in milliseconds; "" is the server's clock
 
     def __init__(self, client: redis.Redis, alias: str, name: str, *, caps: Caps = CAPS) -> None:
         self.client = client
@@ -61,7 +61,7 @@ class Operated:
     def run(self, name: str, *arguments: Argument) -> Any:
         """One step: a script of ``lua/queue`` by its name."""
         with translated(f"queue {self.name!r}"):
-            return script(name).run(self.client, self.keys, self.offset_ms, *arguments)
+            return script(name).run(self.client, self.keys, self.now, *arguments)
 
     def register(self) -> None:
         """See to it now and then that the alias knows this queue, even if Redis has forgotten everything."""

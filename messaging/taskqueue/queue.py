@@ -140,7 +140,7 @@ def wait_many(queues: Sequence[Queue], timeout: float) -> Queue | None:
 class AsyncQueue:
     """What web processes need of a queue, for an event loop."""
 
-    offset_ms = 0
+    now: str | int = ""
 
     def __init__(self, client: aioredis.Redis, alias: str, name: str, *, caps: Caps = CAPS) -> None:
         self.client = client
@@ -152,7 +152,7 @@ class AsyncQueue:
 
     async def _run(self, name: str, *arguments: Argument) -> object:
         with translated(f"queue {self.name!r}"):
-            return await script(name).arun(self.client, self.keys, self.offset_ms, *arguments)
+            return await script(name).arun(self.client, self.keys, self.now, *arguments)
 
     async def enqueue(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
         """As :meth:`Queue.enqueue`."""

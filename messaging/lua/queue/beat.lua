@@ -1,7 +1,7 @@
 -- A worker lives.
 -- uses keys
 -- KEYS: 1 to 26, those of the queue (parts/keys.lua)
--- ARGV: 1 offset of the clock, 2 worker, 3 what it says of itself (JSON), 4 milliseconds after which one is forgotten
+-- ARGV: 1 "" or what is taken for the time, 2 worker, 3 what it says of itself (JSON), 4 milliseconds after which one is forgotten
 -- returns how many are known
 redis.call('HSET', key.workers, ARGV[2], ARGV[3])
 redis.call('ZADD', key.beats, now, ARGV[2])

@@ -1,7 +1,7 @@
 -- Take the best jobs out of the queue for a worker, under a lease.
 -- uses keys records moves endings
 -- KEYS: 1 to 26, those of the queue (parts/keys.lua)
--- ARGV: 1 offset of the clock, 2 worker, 3 how many at most, 4 milliseconds of the lease
+-- ARGV: 1 "" or what is taken for the time, 2 worker, 3 how many at most, 4 milliseconds of the lease
 -- returns { milliseconds until the next delayed job is due or -1, then for each job: id, the job (MessagePack), body,
 --           errors (MessagePack) or false }
 local worker, wanted, lease = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])

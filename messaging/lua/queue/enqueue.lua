@@ -1,7 +1,7 @@
 -- New jobs enter the queue, unless their id is there already or somebody holds their unique lock.
 -- uses keys records moves
 -- KEYS: 1 to 26, those of the queue (parts/keys.lua)
--- ARGV: 1 offset of the clock, then for each job: its id, its options (MessagePack), its body
+-- ARGV: 1 "" or what is taken for the time, then for each job: its id, its options (MessagePack), its body
 -- returns { id, 1 if it is new, when that one was enqueued, ... }; out of memory: error, with nothing enqueued
 local ids, reply, new = {}, {}, 0
 for i = 2, #ARGV, 3 do ids[#ids + 1] = ARGV[i] end
@@ -26,7 +26,11 @@ local function enter(id, job, body)
   if job.expires_ms then redis.call('ZADD', key.expiring, job.expires_ms, id) end
   if job.unique then
     redis.call('HSET', key.unique, job.unique, string.format('%.0f:%s', now, id))
-    if job.unique_ms then redis.call('ZADD', key.locks, now + job.unique_ms, job.unique) end
+    if job.unique_ms then
+      redis.call('ZADD', key.locks, now + job.unique_ms, job.unique)
+    else
+      redis.call('ZREM', key.locks, job.unique) -- of an earlier holder, whose time is over
+    end
   end
   later(fields, key.bodies, id, body)
   new = new + 1

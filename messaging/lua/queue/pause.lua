@@ -1,7 +1,7 @@
 -- Stop claims, or allow them again.
 -- uses keys
 -- KEYS: 1 to 26, those of the queue (parts/keys.lua)
--- ARGV: 1 offset of the clock, 2 who, 3 why; without these two: allow them again
+-- ARGV: 1 "" or what is taken for the time, 2 who, 3 why; without these two: allow them again
 -- returns 1 if that changed anything
 if #ARGV > 1 then
   return redis.call('HSETNX', key.ctl, 'paused', cmsgpack.pack({ by = ARGV[2], why = ARGV[3], since_ms = now }))

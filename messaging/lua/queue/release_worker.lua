@@ -1,7 +1,7 @@
 -- A worker is dead: what it held goes to the next one, or to the dead letters.
 -- uses keys records moves endings
 -- KEYS: 1 to 26, those of the queue (parts/keys.lua)
--- ARGV: 1 offset of the clock, 2 worker, 3 how many jobs at most,
+-- ARGV: 1 "" or what is taken for the time, 2 worker, 3 how many jobs at most,
 --       4 most dead letters, 5 milliseconds to keep them, 6 most bytes of them
 -- returns { id, ... }
 redis.call('ZREM', key.leases, '') -- allowed when Redis is out of memory: then so is the rest

@@ -1,7 +1,7 @@
 -- Dead letters become ready again, with fresh budgets and their history.
 -- uses keys records moves endings
 -- KEYS: 1 to 26, those of the queue (parts/keys.lua)
--- ARGV: 1 offset of the clock, 2 who wants it, then ids
+-- ARGV: 1 "" or what is taken for the time, 2 who wants it, then ids
 -- returns { 1 or 0 if it is no dead letter, ... }
 local reply = {}
 for i = 3, #ARGV do

@@ -1,7 +1,7 @@
 -- Make a delayed job ready before its time.
 -- uses keys records moves
 -- KEYS: 1 to 26, those of the queue (parts/keys.lua)
--- ARGV: 1 offset of the clock, 2 id
+-- ARGV: 1 "" or what is taken for the time, 2 id
 -- returns 1 if it was delayed
 local job = load_job(ARGV[2])
 if not job or job.state ~= 'delayed' then return 0 end

@@ -1,7 +1,7 @@
 -- How claimed jobs ended. A word of somebody who does not hold the job any more changes nothing.
 -- uses keys records moves endings
 -- KEYS: 1 to 26, those of the queue (parts/keys.lua)
--- ARGV: 1 offset of the clock, 2 worker, 3 most ended jobs to keep, 4 most bytes of these, 5 most dead letters,
+-- ARGV: 1 "" or what is taken for the time, 2 worker, 3 most ended jobs to keep, 4 most bytes of these, 5 most dead letters,
 --       6 milliseconds to keep those, 7 most bytes of those,
 --       then for each job: id, token, and what became of it in five more:
 --       "succeeded" result "" "" "", "retry" delay class traceback "", "failed" reason class traceback "",

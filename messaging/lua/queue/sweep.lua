@@ -1,7 +1,7 @@
 -- Take back what lost workers held, and put right whatever is not where it belongs. Bounded.
 -- uses keys records moves endings
 -- KEYS: 1 to 26, those of the queue (parts/keys.lua)
--- ARGV: 1 offset of the clock, 2 milliseconds of a turn, 3 most ended jobs to keep, 4 most bytes of these,
+-- ARGV: 1 "" or what is taken for the time, 2 milliseconds of a turn, 3 most ended jobs to keep, 4 most bytes of these,
 --       5 most dead letters, 6 milliseconds to keep those, 7 most bytes of those, 8 minutes that statistics are kept
 -- returns { reclaimed, of these to the dead letters, expired, reconciled }; only zeros when it is not our turn
 if not redis.call('SET', key.sweeper, '1', 'NX', 'PX', ARGV[2]) then return { 0, 0, 0, 0 } end

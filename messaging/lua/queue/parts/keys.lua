@@ -28,5 +28,8 @@ local key = {
   beats = KEYS[25],     -- ZSET worker by its latest beat
   sweeper = KEYS[26],   -- STRING with a time to live: somebody's turn to sweep
 }
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000) + tonumber(ARGV[1])
+local now = tonumber(ARGV[1])
+if not now then
+  local clock = redis.call('TIME')
+  now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+end

@@ -4,11 +4,11 @@ local function rank(job)
 end
 
 local function ordered_member(id, job)
-  return string.format('%s%c%016.0f%c%s', job.order_key, 0, job.seq, 0, id)
+  return job.order_key .. '\0' .. string.format('%016.0f', job.seq) .. '\0' .. id
 end
 
 local function limited_member(id, job)
-  return string.format('%s%c%016.0f%c%s', job.limit_key, 0, rank(job), 0, id)
+  return job.limit_key .. '\0' .. string.format('%016.0f', rank(job)) .. '\0' .. id
 end
 
 local function due_member(id, job)
