@@ -77,11 +77,24 @@ class Conf:
     LIVE_HEARTBEAT_SECONDS: float = 15.0
     LIVE_MAX_AGE_SECONDS: float = 3600.0  # a stream ends after this, with jitter; the browser resumes
     LIVE_SEND_SECONDS: float = 30.0  # a client that takes no byte for this long is dropped
-    LIVE_MAX_STREAMS: int = 10_000  # of a process; more are told to come back later
-    LIVE_RECHECK_SECONDS: float = 60.0  # how often the permission of an open stream is asked again
+    LIVE_RECHECK_SECONDS: float = 45.0  # how often the permission of an open stream is asked again
     LIVE_CATCH_UP: int = (
         100_000  # messages sent to a client that resumes before the rest is skipped, with a gap
     )
+
+    # -- who may hear what
+    LIVE_MAY_HEAR: str = ""  # path of a function (user, channel) -> bool; "" = messaging.view_message decides
+    LIVE_PUBLIC: tuple[str, ...] = ()  # names and globs of channels that anybody may hear, without a login
+    LIVE_TICKET_SECONDS: float = 60.0  # a ticket is good for so long to begin a stream
+    LIVE_ORIGINS: tuple[str, ...] = ()  # "https://..." of pages that may read by ticket, or what is public
+
+    # -- how many streams; whoever is too many is told to come back later. 0 = no limit
+    LIVE_MAX_STREAMS: int = 10_000  # of a process
+    LIVE_MAX_STREAMS_PER_USER: int = 100  # of a process, as all of these
+    LIVE_MAX_STREAMS_PER_ADDRESS: int = 0
+    LIVE_MAX_CONNECTS_PER_SECOND: int = 2000
+    LIVE_MAX_PATTERNS: int = 50  # channel= of one stream; more are refused
+    LIVE_TRUSTED_PROXIES: tuple[str, ...] = ()  # addresses, networks, "unix": X-Forwarded-For is believed
 
     def __getattribute__(self, name: str) -> Any:
         default = object.__getattribute__(self, name)

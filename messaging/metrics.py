@@ -24,6 +24,7 @@ from messaging.exposition import CONTENT_TYPE, Metric, Sample, counter, expositi
 from messaging.listener import Report, report_of
 from messaging.live.access import may_view
 from messaging.live.counters import counters
+from messaging.live.limits import caps, limits
 from messaging.log import Position
 from messaging.models import Cursor
 from messaging.questions import Questions
@@ -177,12 +178,21 @@ def _of_store(store: StoreStatus) -> Iterator[Metric]:
 
 def _of_process() -> Iterator[Metric]:
     """What this process counts; others of the same site count their own."""
-    yield gauge("messaging_live_open_streams", "Browsers connected to this process.", counters.clients)
+    yield gauge("messaging_live_open_streams", "Browsers connected to this process.", limits.open)
+    yield gauge(
+        "messaging_live_limit",
+        "How many streams may be open in one process, and begin in a second; no sample: no limit.",
+        *(Sample(most, {"limit": name}) for name, most in caps().items() if most),
+    )
     yield gauge("messaging_live_feeds", "Different filters among them.", counters.feeds)
     for name, value, meaning in (
         ("streams", counters.connected, "Streams that began."),
         ("refused", counters.refused, "Streams refused for lack of permission."),
-        ("overloaded", counters.overloaded, "Streams told to come back later."),
+        (
+            "overloaded",
+            [Sample(number, {"limit": name}) for name, number in sorted(counters.overloaded.items())],
+            "Streams told to come back later, by the limit that they would have exceeded.",
+        ),
         ("entries", counters.entries, "Entries read from the log, each once."),
         ("frames", counters.frames, "Frames given to browsers."),
         ("bytes", counters.sent_bytes, "Bytes given to browsers."),
@@ -193,7 +203,8 @@ def _of_process() -> Iterator[Metric]:
         ("gaps", counters.gaps, "Gaps told to browsers."),
         ("reborn", counters.reborn, "Logs that began anew under the reader."),
     ):
-        yield counter(f"messaging_live_{name}_total", f"{meaning} Of this process.", value)
+        values = value if isinstance(value, list) else [value]
+        yield counter(f"messaging_live_{name}_total", f"{meaning} Of this process.", *values)
     yield gauge(
         "messaging_publish_breaker_open",
         "Does publish() of this process fail at once, since Redis did not answer: 1 or 0.",

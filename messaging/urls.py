@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from messaging import finding, views
+from messaging.live.ticketing import issue
 from messaging.live.view import stream
 
 app_name = "messaging"
@@ -12,6 +13,7 @@ app_name = "messaging"
 urlpatterns = [
     path("", views.live, name="live"),
     path("stream", stream, name="stream"),
+    path("ticket", issue, name="ticket"),
     path("publish/", views.publish, name="publish"),
     path("channels/", views.channels, name="channels"),
     path("place/", finding.place, name="place"),

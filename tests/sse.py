@@ -57,11 +57,14 @@ class Listening:
         *channels: str,
         last: int | None = 0,
         since: str | None = None,
+        path: str = "/messages/stream",
     ) -> None:
+        self.headers = httpx.Headers()
         self.events: list[Sse] = []
         self.ended = False
         self.status = 0
         self._client = client
+        self._path = path
         self._query: list[tuple[str, str]] = [("channel", channel) for channel in channels]
         if last is not None:
             self._query.append(("last", str(last)))
@@ -74,12 +77,13 @@ class Listening:
         try:
             with self._client.stream(
                 "GET",
-                "/messages/stream",
-                params=self._query,
+                self._path,
+                params=self._query or None,
                 headers=self._headers,
                 timeout=httpx.Timeout(5, read=60),
             ) as response:
                 self._response, self.status = response, response.status_code
+                self.headers = response.headers
                 for event in EventSource(response).iter_sse():
                     self.events.append(Sse(event.event, event.json(), event.id, event.retry))
         except (httpx.TransportError, httpx.StreamClosed):

@@ -167,6 +167,10 @@ def make_session(name: str, *, permitted: bool = True) -> str:
     return session.session_key
 
 
+def claim_of(session_key: str) -> access.Claim:
+    return access.Claim(Filter(), session_key)
+
+
 async def elsewhere(job: Callable[[str], str], name: str) -> str:
     """In a thread, whose database connection is closed."""
 
@@ -183,19 +187,17 @@ async def elsewhere(job: Callable[[str], str], name: str) -> str:
 async def test_equal_questions_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     key = await elsewhere(make_session, "viewer")
     asked = []
-    real = access.viewer
-    monkeypatch.setattr(access, "viewer", lambda key: (asked.append(key), real(key))[1])
+    real = access.admit
+    monkeypatch.setattr(access, "admit", lambda claim: (asked.append(claim.session_key), real(claim))[1])
     gate = access.Gate()
-    answers = await asyncio.gather(
-        *(gate.viewer(key) for _ in range(100)), gate.viewer("unknown"), gate.viewer("")
-    )
+    answers = await asyncio.gather(*(gate.admit(claim_of(each)) for each in [key] * 100 + ["unknown", ""]))
     assert len({*answers[:100]}) == 1
     assert answers[0] is not None
     assert answers[100:] == [None, None]
-    assert sorted(asked) == sorted([key, "unknown"])
+    assert sorted(asked) == sorted([key, "unknown", ""])
     gate.forget(time.monotonic() + 60)
-    await gate.viewer(key)
-    assert len(asked) == 3
+    await gate.admit(claim_of(key))
+    assert len(asked) == 4
     gate.close()
 
 
@@ -206,25 +208,26 @@ def test_a_session_is_only_read(settings) -> None:
     key = make_session("viewer")
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another"
-    assert access.viewer(key) is not None
+    assert access.user_of(key) is not None
     assert SessionStore().exists(key)
     settings.SECRET_KEY_FALLBACKS = []
-    assert access.viewer(key) is None
+    assert access.user_of(key) is None
     assert SessionStore().exists(key)
 
 
 @pytest.mark.django_db(transaction=True)
 async def test_a_database_that_is_away_takes_no_permission(monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(key: str) -> None:
+    def away(claim: access.Claim, **_: bool) -> None:
         raise OSError("away")
 
     gate = access.Gate()
     key = await elsewhere(partial(make_session, permitted=False), "nobody")
-    assert await gate.withdrawn([key]) == {key}
-    monkeypatch.setattr(access, "viewer", away)
-    assert await gate.withdrawn([key]) == set()
+    claim = claim_of(key)
+    assert await gate.withdrawn([claim]) == {claim}
+    monkeypatch.setattr(access, "admit", away)
+    assert await gate.withdrawn([claim]) == set()
     with pytest.raises(OSError, match="away"):
-        await gate.viewer(key)
+        await gate.admit(claim)
     gate.close()
 
 

@@ -5,6 +5,7 @@ import re
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
@@ -126,8 +127,15 @@ def test_a_site_with_trouble(scrape: Scrape, broker: TestServer) -> None:
 
 def test_every_counter_of_the_live_page_is_there(scrape: Scrape, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, field in enumerate(fields(Counters), start=1001):
-        monkeypatch.setattr(counters, field.name, number)
+        monkeypatch.setattr(
+            counters, field.name, Counter(user=number) if field.name == "overloaded" else number
+        )
     found = {name: value for name, value in scrape().items() if name.startswith("messaging_live_")}
+    assert found.pop("messaging_live_open_streams") == 0
+    assert found.pop('messaging_live_limit{limit="total"}') == 10_000
+    assert found.pop('messaging_live_limit{limit="user"}') == 100
+    assert found.pop('messaging_live_limit{limit="rate"}') == 2000
+    assert 'messaging_live_overloaded_total{limit="user"}' in found
     assert sorted(found.values()) == list(range(1001, 1001 + len(fields(Counters))))
 
 

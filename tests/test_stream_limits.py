@@ -90,7 +90,7 @@ def test_overload_is_a_stream_that_says_come_back(at: LiveSite) -> None:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         (bye,) = parse(answer.content)
-        assert (bye.name, bye.data) == ("bye", {"reason": "overload"})
+        assert (bye.name, bye.data) == ("bye", {"reason": "overload", "limit": "total"})
         assert bye.retry is not None
         assert bye.retry >= 5000
         for stream in streams:

@@ -20,12 +20,13 @@ from django.core.handlers.asgi import ASGIRequest
 from django.urls import NoReverseMatch, reverse
 
 from messaging import background
-from messaging.conf import conf
-from messaging.live import notices, query
+from messaging.live import crossing, notices, query
+from messaging.live.access import Claim
 from messaging.live.counters import counters
 from messaging.live.hub import hub
+from messaging.live.limits import address_of, limits
 from messaging.live.stream import Stream
-from messaging.live.writing import FORBIDDEN, end, serve, start
+from messaging.live.writing import FORBIDDEN, HEADERS, end, serve, start
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -46,9 +47,11 @@ class LiveApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._is_stream(scope):
-            stream = await self._admitted(scope, send)
-            if stream is not None:  # what was needed to decide is gone by now: a stream may last for an hour
-                await serve(stream, receive, send)
+            admitted = await self._admitted(scope, send)
+            if (
+                admitted is not None
+            ):  # what was needed to decide is gone by now: a stream may last for an hour
+                await serve(*admitted, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
@@ -79,55 +82,65 @@ class LiveApplication:
 
     # -- one stream -----------------------------------------------------------------------------------------------
 
-    async def _admitted(self, scope: Scope, send: Send) -> Stream | None:
-        """A stream for those who may have one; ``None`` when the request has been answered otherwise."""
+    async def _admitted(self, scope: Scope, send: Send) -> tuple[Stream, dict[str, str]] | None:
+        """A stream for those who may have one, with headers of its own; ``None`` when the request has been answered
+        otherwise."""
+        request = ASGIRequest(dict(scope), BytesIO())
+        crosses = crossing.headers(request)
+        if scope["method"] == "OPTIONS" and (allowed := crossing.preflight(request)) is not None:
+            await _refuse(send, 204, "", allowed)
+            return None
         if scope["method"] != "GET":
-            await _refuse(send, 405, "The stream is read with GET.\n", (b"allow", b"GET"))
+            await _refuse(send, 405, "The stream is read with GET.\n", {"Allow": "GET"})
             return None
         ours = hub()
         try:
-            request = ASGIRequest(dict(scope), BytesIO())
             request.get_host()
             asked = query.read(request)
         except (query.BadQuery, SuspiciousOperation) as error:
-            await _refuse(send, 400, f"{error}\n")
+            await _refuse(send, 400, f"{error}\n", crosses)
             return None
-        if ours.stopping or len(ours.streams) >= conf.LIVE_MAX_STREAMS:
-            await _turn_away(send, "shutdown" if ours.stopping else "overload")
+        address = address_of(
+            (scope.get("client") or ("",))[0] or "", request.headers.get("X-Forwarded-For", "")
+        )
+        if ours.stopping or (limit := limits.knock(address)):
+            await _turn_away(send, crosses, "" if ours.stopping else limit)
             return None
         session_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+        claim = Claim.of(asked.filter, session_key=session_key, ticket=asked.ticket)
         try:
-            user = await ours.gate.viewer(session_key)
+            admission = None if claim is None else await ours.gate.admit(claim)
         except Exception as error:  # the database's: an EventSource gives up for ever on any other status
             logger.warning("a stream is turned away, its permission could not be checked: %s", error)
-            await _turn_away(send, "overload")
+            await _turn_away(send, crosses, "away")
             return None
-        if user is None:
+        if admission is None:
             counters.refused += 1
-            await _refuse(send, 403, FORBIDDEN)
+            await _refuse(send, 403, FORBIDDEN, crosses)
+            return None
+        seat = limits.take(admission.user, address)
+        if isinstance(seat, str):
+            await _turn_away(send, crosses, seat)
             return None
         counters.connected += 1
-        return Stream(ours, asked, session_key=session_key)
+        stream = Stream(ours, asked._replace(filter=admission.filter), claim=admission.claim, seat=seat)
+        return stream, crosses if admission.anywhere else {}
 
 
-async def _refuse(send: Send, status: int, text: str, *headers: tuple[bytes, bytes]) -> None:
+async def _refuse(send: Send, status: int, text: str, headers: dict[str, str]) -> None:
     content = text.encode()
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (b"content-type", b"text/plain; charset=utf-8"),
-                (b"content-length", str(len(content)).encode()),
-                (b"cache-control", b"no-store"),
-                *headers,
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": content})
+    given = {
+        "Content-Type": "text/plain; charset=utf-8",
+        "Content-Length": str(len(content)),
+        "Cache-Control": "no-store",
+    }
+    await send(start(given | headers, status=status))
+    await send(end(content))
 
 
-async def _turn_away(send: Send, reason: str) -> None:
-    counters.overloaded += 1
-    await send(start())
-    await send(end(notices.bye(reason)))
+async def _turn_away(send: Send, headers: dict[str, str], limit: str) -> None:
+    """``limit`` is "" for a server that stops."""
+    if limit:
+        counters.overloaded[limit] += 1
+    await send(start(HEADERS | headers))
+    await send(end(notices.bye("overload" if limit else "shutdown", limit=limit)))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
 class Counters:
-    """Since the process started, but for the first two: they are of this moment."""
+    """Since the process started, but for the first: that is of this moment."""
 
-    clients: int = 0
     feeds: int = 0
     connected: int = 0  # streams that began
     refused: int = 0  # without permission
-    overloaded: int = 0  # turned away by LIVE_MAX_STREAMS, or because a part was away
+    overloaded: Counter[str] = field(
+        default_factory=Counter
+    )  # turned away, by limit; "away": a part of us was
     entries: int = 0  # read from the log, each once
     frames: int = 0  # given to clients
     chunks: int = 0  # writes that carried them

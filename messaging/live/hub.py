@@ -128,6 +128,8 @@ class Hub:
         if stream not in self.streams:
             return
         self.streams.discard(stream)
+        if stream.seat is not None:
+            stream.seat.free()
         feed = stream.feed
         feed.sleepers.discard(stream)
         feed.clients -= 1
@@ -138,7 +140,7 @@ class Hub:
         self._count()
 
     def _count(self) -> None:
-        counters.clients, counters.feeds = len(self.streams), len(self._feeds)
+        counters.feeds = len(self._feeds)
 
     # -- what the readers say -------------------------------------------------------------------------------------
 
@@ -194,20 +196,36 @@ class Hub:
 
     def _spread(self, item: Item) -> None:
         serial = self.ring.end
+        route = list(self._feeds.values()) if item.everyone else self._route(item.channel)
         self.heads = item.where
         self.ring.add(item)
-        for feed in self._feeds.values() if item.everyone else self._route(item.channel):
+        for feed in route:
             feed.add(item, serial)
             self._dirty.add(feed)
 
     def _route(self, channel: str | None) -> list[Feed]:
         route = self._routes.get(channel)
         if route is None:
+            route = [feed for feed in self._feeds.values() if feed.filter.takes(channel)]
+            unsure = [feed for feed in self._feeds.values() if feed.filter.unsure(channel)]
+            if unsure:
+                self._look_again(unsure)
+                return route
             if len(self._routes) >= MOST_ROUTES:
                 self._routes.clear()
-            route = [feed for feed in self._feeds.values() if feed.filter.takes(channel)]
             self._routes[channel] = route
         return route
+
+    def forget_routes(self) -> None:
+        """Rights may have changed."""
+        self._routes.clear()
+
+    def _look_again(self, feeds: Sequence[Feed]) -> None:
+        """A channel is new to the rights of these feeds. Their streams ask, and take from the ring what is theirs."""
+        for stream in self.streams:
+            if stream.feed in feeds:
+                stream.detach()
+                stream.wake()
 
     # -- when to send ---------------------------------------------------------------------------------------------
 

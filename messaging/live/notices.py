@@ -48,12 +48,14 @@ def gap(missed: Gap) -> bytes:
     return named("gap", missed.facts(), id=format_id(missed.to))
 
 
-def bye(reason: str, *, clients: int = 0) -> bytes:
-    """Always the last, with the time to come back: many clients that are sent away together come back one by one."""
+def bye(reason: str, *, clients: int = 0, limit: str = "") -> bytes:
+    """Always the last, with the time to come back: many clients that are sent away together come back one by one.
+    ``limit``: which one an overload is about."""
     low, high = OVERLOAD_SECONDS
     if reason != "overload":
         low, high = RETURN_SECONDS, RETURN_SECONDS + 1 + clients / RETURNS_A_SECOND
-    return named("bye", {"reason": reason}, retry=int(spread(low, high) * 1000))
+    facts = {"reason": reason, "limit": limit} if limit else {"reason": reason}
+    return named("bye", facts, retry=int(spread(low, high) * 1000))
 
 
 def joined(items: Iterable[Item]) -> Iterator[tuple[bytes, int]]:

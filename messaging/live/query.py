@@ -14,7 +14,6 @@ from messaging.live.filters import Filter
 
 DEFAULT_LAST = 200
 MOST_LAST = 1000
-MOST_PATTERNS = 50
 
 
 class BadQuery(ValueError):
@@ -25,6 +24,7 @@ class Query(NamedTuple):
     filter: Filter
     last: int  # entries of history, for a client that does not resume
     since: Where | None  # where a client resumes
+    ticket: str = ""
 
 
 def read(request: HttpRequest) -> Query:
@@ -35,8 +35,8 @@ def read(request: HttpRequest) -> Query:
     reconnects repeats its URL, and has read on since.
     """
     patterns = request.GET.getlist("channel")
-    if len(patterns) > MOST_PATTERNS:
-        raise BadQuery(f"at most {MOST_PATTERNS} times channel=, here are {len(patterns):,}")
+    if len(patterns) > conf.LIVE_MAX_PATTERNS:
+        raise BadQuery(f"at most {conf.LIVE_MAX_PATTERNS} times channel=, here are {len(patterns):,}")
     for pattern in patterns:
         if not 0 < len(pattern) <= MAX_ATTRIBUTE:
             raise BadQuery(
@@ -50,4 +50,4 @@ def read(request: HttpRequest) -> Query:
     since = None
     if text := request.headers.get("Last-Event-ID") or request.GET.get("position"):
         since = parse_id(text.strip(), partitions=conf.PARTITIONS)
-    return Query(Filter.of(patterns), int(last), since)
+    return Query(Filter.of(patterns), int(last), since, request.GET.get("ticket", ""))

@@ -18,6 +18,7 @@ from messaging.live import history, notices
 from messaging.live.counters import counters
 from messaging.live.pages import Gap, Page
 from messaging.live.ring import Item, in_order
+from messaging.live.ring import newest as newest_of
 from messaging.live.threads import Resting
 
 if TYPE_CHECKING:
@@ -34,9 +35,14 @@ async def newest(stream: Stream, count: int) -> AsyncGenerator[bytes, None]:
     hub = stream.hub
     stream.join()
     upto, origin = stream.since, hub.ring.origin
-    items = hub.ring.newest(stream.filter, count)
+    if stream.filter.rights is None:
+        items = hub.ring.newest(stream.filter, count)
+    else:
+        items = await _allowed(stream, hub.ring.items() if count else [], count)
     if len(items) < count:
-        older = partial(history.before, origin=origin, filter_=stream.filter, count=count - len(items))
+        older = partial(
+            history.before, origin=origin, filter_=stream.filter.blocking(), count=count - len(items)
+        )
         try:
             items = [*await hub.readers.run(lambda: older(connection.client(timeout=REDIS_SECONDS))), *items]
         except Resting:
@@ -58,6 +64,9 @@ async def missed(stream: Stream) -> AsyncGenerator[bytes, None]:
     while not stream.done:
         items = hub.ring.after(stream.since)
         if items is not None and not _ahead(stream):
+            if unsure := {item.channel for item in items if stream.filter.unsure(item.channel)}:
+                await _learn(stream, unsure)
+                continue
             stream.join()
             wanted = [item for item in items if item.everyone or stream.filter.takes(item.channel)]
             for chunk in _counted(stream, wanted):
@@ -85,7 +94,7 @@ async def missed(stream: Stream) -> AsyncGenerator[bytes, None]:
 async def _page(stream: Stream) -> Page | None:
     """The next page of what was missed; ``None`` if it cannot be read just now."""
     counters.catch_ups += 1
-    read = partial(history.after, since=stream.since, filter_=stream.filter, upto=stream.hub.heads)
+    read = partial(history.after, since=stream.since, filter_=stream.filter.blocking(), upto=stream.hub.heads)
     try:
         return await stream.hub.readers.run(lambda: read(connection.client(timeout=REDIS_SECONDS)))
     except Resting:
@@ -93,6 +102,30 @@ async def _page(stream: Stream) -> Page | None:
     except Exception as error:  # Redis's or the database's
         logger.warning("streams wait to catch up, the log cannot be read: %s", error)
         return None
+
+
+async def _allowed(stream: Stream, items: list[Item], count: int) -> list[Item]:
+    """The newest of these items that the stream's rights allow; none while nobody can be asked."""
+    try:
+        return await stream.hub.readers.run(
+            lambda: newest_of(reversed(items), stream.filter.blocking(), count)
+        )
+    except Resting:
+        return []
+    except Exception as error:  # the database's, or whatever LIVE_MAY_HEAR raises
+        logger.warning("a stream begins without history, LIVE_MAY_HEAR cannot be asked: %s", error)
+        return []
+
+
+async def _learn(stream: Stream, channels: set[str | None]) -> None:
+    """Ask whether the stream's user may hear these channels; after a failure in a moment again."""
+    rights = stream.filter.rights
+    try:
+        if rights is not None:
+            await stream.hub.gate.ask(rights, (channel for channel in channels if channel is not None))
+    except Exception as error:  # the database's, or whatever LIVE_MAY_HEAR raises
+        logger.warning("streams wait, LIVE_MAY_HEAR cannot be asked: %s", error)
+        await stream.wait(notices.spread(*AGAIN_SECONDS))
 
 
 def _ahead(stream: Stream) -> bool:

@@ -102,15 +102,24 @@ class Ring:
 
     def newest(self, filter_: Filter, count: int) -> list[Item]:
         """Up to ``count`` messages that the filter takes, oldest first."""
-        found: list[Item] = []
-        if count:
-            for item in reversed(self._items):
-                if not item.everyone and filter_.takes(item.channel):
-                    found.append(item)
-                    if len(found) == count:
-                        break
-        found.reverse()
-        return found
+        return newest(reversed(self._items), filter_, count)
+
+    def items(self) -> list[Item]:
+        """A copy, oldest first, for another thread."""
+        return list(self._items)
+
+
+def newest(backwards: Iterable[Item], filter_: Filter, count: int) -> list[Item]:
+    """Up to ``count`` messages that the filter takes, oldest first, of items that come newest first."""
+    found: list[Item] = []
+    if count:
+        for item in backwards:
+            if not item.everyone and filter_.takes(item.channel):
+                found.append(item)
+                if len(found) == count:
+                    break
+    found.reverse()
+    return found
 
 
 def renumbered(items: Iterable[Item], since: Where) -> Iterator[Item]:

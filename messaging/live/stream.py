@@ -24,7 +24,9 @@ from messaging.live.inline import Rest, begin
 from messaging.live.query import Query
 
 if TYPE_CHECKING:
+    from messaging.live.access import Claim
     from messaging.live.hub import Hub
+    from messaging.live.limits import Seat
 
 Send = Callable[[Any], Coroutine[Any, Any, object]]
 
@@ -51,6 +53,7 @@ class Stream:
         "beat_due",
         "busy_since",
         "checked",
+        "claim",
         "direct",
         "expires",
         "feed",
@@ -59,16 +62,19 @@ class Stream:
         "hub",
         "inline",
         "replayed",
-        "session_key",
+        "seat",
         "since",
         "wrote",
     )
 
-    def __init__(self, hub: Hub, query: Query, *, session_key: str = "") -> None:
+    def __init__(
+        self, hub: Hub, query: Query, *, claim: Claim | None = None, seat: Seat | None = None
+    ) -> None:
         now = time.monotonic()
         self.hub = hub
         self.filter = query.filter
-        self.session_key = session_key
+        self.claim = claim  # asked again now and then
+        self.seat = seat  # given back at the end
         self.since: Where = ()  # how far it has read
         self.at = DETACHED  # position in the feed
         self.replayed = 0  # frames that did not come from the feed
@@ -197,7 +203,7 @@ class Stream:
                     await self._give(found, send)
                     del found  # a stream that waits holds no bytes
                 elif self.at < self.feed.first:
-                    counters.overruns += 1
+                    counters.overruns += self.at != DETACHED
                     async for chunk in replay.missed(self):
                         await self._write(send, chunk)
                 elif self.beat_due:

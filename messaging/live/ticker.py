@@ -16,13 +16,14 @@ from messaging.live import history
 from messaging.live.counters import counters
 
 if TYPE_CHECKING:
+    from messaging.live.access import Claim
     from messaging.live.hub import Hub
     from messaging.live.stream import Stream
 
 logger = logging.getLogger("messaging.live")
 
 TICK_SECONDS = 1.0
-MOST_CHECKED = 50  # sessions whose permission is asked again in one tick
+MOST_CHECKED = 50  # claims that are checked again in one tick; of many streams a tenth
 RETENTION_SECONDS = 10.0
 
 
@@ -75,21 +76,20 @@ async def _learn_retention(hub: Hub) -> None:
 
 
 async def _check_permissions(hub: Hub, now: float) -> None:
-    """Ask again for the sessions that were not asked for a minute, some in each tick; end those that lost it."""
-    due: dict[str, list[Stream]] = {}
+    """Ask again for the claims that were not asked for a while, some in each tick; end those that lost it."""
+    due: dict[Claim, list[Stream]] = {}
+    most = max(MOST_CHECKED, len(hub.streams) // 10)  # so that nobody waits for a minute
+    long_ago = now - conf.LIVE_RECHECK_SECONDS
     for stream in hub.streams:
-        key = stream.session_key
-        if (
-            key
-            and now - stream.checked >= conf.LIVE_RECHECK_SECONDS
-            and (key in due or len(due) < MOST_CHECKED)
-        ):
-            due.setdefault(key, []).append(stream)
+        claim = stream.claim
+        if claim is not None and stream.checked <= long_ago and (claim in due or len(due) < most):
+            due.setdefault(claim, []).append(stream)
     if not due:
         return
     withdrawn = await hub.gate.withdrawn(due)
-    for session_key, streams in due.items():
+    hub.forget_routes()
+    for claim, streams in due.items():
         for stream in streams:
             stream.checked = now
-            if session_key in withdrawn:
+            if claim in withdrawn:
                 stream.end("permission")

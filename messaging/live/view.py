@@ -12,18 +12,26 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 
 import redis
+from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.db import DatabaseError, InterfaceError, connections
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.views.decorators.http import require_GET
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+    StreamingHttpResponse,
+)
 from redis.exceptions import RedisError
 
 from messaging import connection, frames, keys, log
 from messaging.conf import conf
 from messaging.frames import Place, Where
-from messaging.live import history, notices, query
-from messaging.live.access import may_view
+from messaging.live import crossing, history, notices, query
+from messaging.live.access import Admission, Claim, admit
+from messaging.live.counters import counters
 from messaging.live.hub import hub
+from messaging.live.limits import address_of, limits
 from messaging.live.stream import Stream
 from messaging.live.writing import FORBIDDEN, HEADERS
 
@@ -31,28 +39,54 @@ BLOCK_SECONDS = 5.0
 AWAY = (RedisError, OSError, DatabaseError, InterfaceError)
 
 
-@require_GET
 def stream(request: HttpRequest) -> HttpResponseBase:
     """``GET /messages/stream``: Server-Sent Events, in the same format and by the same rules as under ASGI."""
+    crosses = crossing.headers(request)
+    if request.method == "OPTIONS" and (allowed := crossing.preflight(request)) is not None:
+        return HttpResponse(status=204, headers=allowed)
+    if request.method != "GET":
+        return HttpResponseNotAllowed(["GET"])
     try:
         asked = query.read(request)
     except query.BadQuery as error:
-        return HttpResponse(f"{error}\n", status=400, content_type="text/plain; charset=utf-8")
-    if not may_view(request.user):
-        return HttpResponse(FORBIDDEN, status=403, content_type="text/plain; charset=utf-8")
+        return _text(f"{error}\n", 400, crosses)
+    address = address_of(request.META.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", ""))
+    if limit := limits.knock(address):
+        return StreamingHttpResponse([_overloaded(limit)], headers=HEADERS | crosses)
+    session_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    claim = Claim.of(asked.filter, session_key=session_key, ticket=asked.ticket)
+    admission = None if claim is None else admit(claim)
+    if admission is None:
+        counters.refused += 1
+        return _text(FORBIDDEN, 403, crosses)
+    asked = asked._replace(filter=admission.filter)
     chunks: Iterator[bytes] | AsyncGenerator[bytes, None]
     if isinstance(request, ASGIRequest):
-        chunks = _shared(asked, request.session.session_key or "")
+        chunks = _shared(asked, admission, address)
     else:
-        chunks = _alone(asked)
+        chunks = _seated(asked, admission, address)
     _let_go_of_database()
-    return StreamingHttpResponse(chunks, headers=HEADERS)
+    return StreamingHttpResponse(chunks, headers=HEADERS | (crosses if admission.anywhere else {}))
 
 
-async def _shared(asked: query.Query, session_key: str) -> AsyncGenerator[bytes, None]:
+def _text(text: str, status: int, headers: dict[str, str]) -> HttpResponse:
+    return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8", headers=headers)
+
+
+def _overloaded(limit: str) -> bytes:
+    counters.overloaded[limit] += 1
+    return notices.bye("overload", limit=limit)
+
+
+async def _shared(asked: query.Query, admission: Admission, address: str) -> AsyncGenerator[bytes, None]:
     """One more client of the hub."""
+    seat = limits.take(admission.user, address)  # not before somebody reads this, who also ends it
+    if isinstance(seat, str):
+        yield _overloaded(seat)
+        return
+    counters.connected += 1
     given: asyncio.Queue[dict[str, bytes] | None] = asyncio.Queue(1)
-    stream = Stream(hub(), asked, session_key=session_key)
+    stream = Stream(hub(), asked, claim=admission.claim, seat=seat)
 
     async def run() -> None:
         await stream.run(given.put)
@@ -73,22 +107,40 @@ def _let_go_of_database() -> None:
             each.close()
 
 
-def _alone(asked: query.Query) -> Iterator[bytes]:
+def _seated(asked: query.Query, admission: Admission, address: str) -> Iterator[bytes]:
+    seat = limits.take(admission.user, address)
+    if isinstance(seat, str):
+        yield _overloaded(seat)
+        return
+    counters.connected += 1
+    try:
+        yield from _alone(asked, admission.claim)
+    finally:
+        seat.free()
+
+
+def _alone(asked: query.Query, claim: Claim | None) -> Iterator[bytes]:
     """A reader of its own: waits for news with ``XREAD BLOCK``, then reads the page behind its place."""
     _let_go_of_database()  # the session's middleware may have saved meanwhile
     client = connection.client(timeout=BLOCK_SECONDS + 5)
-    started = wrote = time.monotonic()
+    filter_ = asked.filter.blocking()
+    started = wrote = checked = time.monotonic()
     until = started + conf.LIVE_MAX_AGE_SECONDS * notices.spread(0.8, 1.0)
     since: Where = ()
     live = False
     while (now := time.monotonic()) < until:
         chunks: list[bytes] = []
         try:
+            if claim is not None and now - checked >= conf.LIVE_RECHECK_SECONDS:
+                checked = now
+                if admit(claim, again=True) is None:
+                    yield notices.bye("permission")
+                    return
             if not since:
                 chunks, since = _beginning(client, asked)
             if live:
                 _wait_for_news(client, since, min(BLOCK_SECONDS, conf.LIVE_HEARTBEAT_SECONDS))
-            page = history.after(client, since, asked.filter)
+            page = history.after(client, since, filter_)
             _let_go_of_database()
             if page.gap is not None:
                 chunks.append(notices.gap(page.gap))
@@ -114,7 +166,7 @@ def _beginning(client: redis.Redis, asked: query.Query) -> tuple[list[bytes], Wh
     if since is None:
         bounds = [log.bounds(client, partition) for partition in log.partitions()]
         where: Where = tuple(Place(each.epoch, *each.last) for each in bounds)
-        items = history.before(client, where, asked.filter, count=asked.last)
+        items = history.before(client, where, asked.filter.blocking(), count=asked.last)
     else:
         where, items = since, []
     hello = notices.hello(where, asked.filter, retention=history.retention(client), resumed=since is not None)

@@ -15,29 +15,32 @@ HEADERS = {
     "X-Accel-Buffering": "no",  # nginx
     "X-Content-Type-Options": "nosniff",
 }
-FORBIDDEN = "The live log is for users who are logged in and have the permission messaging.view_message.\n"
-_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+FORBIDDEN = (
+    "These channels are for users who are logged in and may hear all of them (by default those with the permission "
+    "messaging.view_message), and for the bearers of a fresh ticket.\n"
+)
 
 Send = Callable[[MutableMapping[str, Any]], Coroutine[Any, Any, None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
-def start() -> dict[str, Any]:
-    return {"type": "http.response.start", "status": 200, "headers": _HEADERS}
+def start(headers: dict[str, str], *, status: int = 200) -> dict[str, Any]:
+    encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    return {"type": "http.response.start", "status": status, "headers": encoded}
 
 
 def end(chunk: bytes = b"") -> dict[str, Any]:
     return {"type": "http.response.body", "body": chunk, "more_body": False}
 
 
-async def serve(stream: Stream, receive: Receive, send: Send) -> None:
-    """Write the stream until it or its client ends."""
+async def serve(stream: Stream, headers: dict[str, str], receive: Receive, send: Send) -> None:
+    """Write the stream until it or its client ends; ``headers`` are added to those of every stream."""
     watching = asyncio.create_task(_watch(stream, receive))
     transport = getattr(getattr(send, "__self__", None), "transport", None)  # uvicorn shows it
     stream.abort = _cutter(transport, asyncio.current_task())
     stream.inline = transport is not None
     try:
-        await send(start())
+        await send(start(HEADERS | headers))
         stream.direct = Direct.of(send)
         await stream.run(send)
         if not stream.gone:
