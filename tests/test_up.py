@@ -48,7 +48,12 @@ def site_url(process: Process) -> str:
 
 def part(process: Process, name: str) -> int:
     """The pid of a part; fails when there are none or two."""
-    words = {"valkey": "valkey-server", "web": "messaging.standalone.webserver", "listen": "django listen"}
+    words = {
+        "valkey": "valkey-server",
+        "web": "messaging.standalone.webserver",
+        "listen": "django listen",
+        "work": "django work",
+    }
     pids = [
         pid for pid, line in children_of(process.pid).items() if words[name] in line and "tether" not in line
     ]
@@ -71,7 +76,7 @@ def test_first_run_makes_an_admin_and_serves_until_ctrl_c(up: StartUp, short_dir
         reply = client.post("/admin/login/?next=/admin/", data=form)
         assert (reply.status_code, reply.headers["location"]) == (302, "/admin/")
     pids = list(children_of(process.pid))
-    assert len(pids) == 3
+    assert len(pids) == 4
     process.signal(signal.SIGINT)
     assert process.wait() == 0, process.output
     assert not [pid for pid in pids if exists(pid)]
@@ -115,7 +120,7 @@ def test_second_run_is_up_within_three_seconds_and_keeps_what_there_was(
 def test_parts_that_are_killed_come_back(up: StartUp, database_copy: Database) -> None:
     process = up()
     url = site_url(process)
-    before = {name: part(process, name) for name in ("web", "listen", "valkey")}
+    before = {name: part(process, name) for name in ("web", "listen", "work", "valkey")}
     for name, pid in before.items():
         subprocess.run(["kill", "-9", str(pid)], check=True)
         process.wait_for(rf"{name} ended by SIGKILL; starting it again in 0.5 s \(1 of 5\)")
@@ -163,7 +168,7 @@ def test_a_server_that_lives_on_is_adopted_and_stopped(
     process = up()
     site_url(process)
     assert server.pid not in children_of(process.pid)
-    assert len(children_of(process.pid)) == 2
+    assert len(children_of(process.pid)) == 3
     assert process.terminate() == 0
     assert not server.alive()
 
@@ -204,7 +209,7 @@ def test_redis_url_is_used_instead_of_a_server_of_its_own(
 ) -> None:
     process = up(REDIS_URL=broker.tcp_url)
     site_url(process)
-    assert len(children_of(process.pid)) == 2
+    assert len(children_of(process.pid)) == 3
     assert f"redis-cli -h 127.0.0.1 -p {broker.port} PUBLISH" in process.stdout
     assert not (short_directory / "valkey").exists()
     assert process.terminate() == 0
@@ -281,7 +286,7 @@ def test_one_directory_runs_once(up: StartUp, database_copy: Database) -> None:
     second = up()
     assert second.wait() == 3
     assert f"the site already runs on {database_copy.path.parent} (process {first.pid})" in second.stderr
-    assert len(children_of(first.pid)) == 3
+    assert len(children_of(first.pid)) == 4
     assert first.terminate() == 0
 
 

@@ -34,6 +34,8 @@ from messaging.errors import MessagingError
 from messaging.standalone.embedded import EmbeddedServer, EmbeddedServerError
 from messaging.standalone.readiness import Readiness
 from messaging.standalone.supervisor import Child, Supervisor
+from messaging.taskqueue.seam import DEFAULT_TASK_BACKEND_ALIAS
+from messaging.taskqueue.worker.backends import aliases
 
 REDIS_SECONDS = 2.0  # for a server that the settings name to answer
 
@@ -89,6 +91,7 @@ def run(plan: Plan, *, say: Callable[[str, str], None], ready: Callable[[Up], No
 
             def tick() -> None:
                 if readiness.news():
+                    supervisor.start(*workers(plan))  # not sooner: the page is there first
                     ready(Up(f"http://{authority(*address)}/", first_admin(), time.monotonic() - began))
                 elif reasons := readiness.overdue():
                     say("", f"not ready yet: {reasons}")
@@ -237,6 +240,16 @@ def children(plan: Plan, listening: socket.socket) -> list[Child]:
     made = [Child("web", web, cwd=plan.project, pass_fds=[descriptor])]
     if not conf.LISTEN_IN_WEB:
         made.append(Child("listen", [sys.executable, "-m", "django", "listen"], cwd=plan.project))
+    return made
+
+
+def workers(plan: Plan) -> list[Child]:
+    """A worker for each backend of tasks that is ours."""
+    made = []
+    for alias in aliases():
+        arguments = ["--backend", alias, "--drain-seconds", f"{plan.drain_seconds * 0.8:g}"]
+        name = "work" if alias == DEFAULT_TASK_BACKEND_ALIAS else f"work {alias}"
+        made.append(Child(name, [sys.executable, "-m", "django", "work", *arguments], cwd=plan.project))
     return made
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("messaging.work")
 
+_LOGGING = ("django.tasks.signals", "django_tasks.signals")  # where Django's own receivers live
+
 
 def enqueued(backend: RedisTaskBackend, result: AnyResult) -> None:
     """The queue, or the outbox, has it."""
@@ -53,7 +55,17 @@ def _send(signal: Signal, backend: RedisTaskBackend, result: AnyResult) -> None:
 
 
 async def _asend(signal: Signal, backend: RedisTaskBackend, result: AnyResult) -> None:
+    """Receivers that are no coroutines cost a change of threads, many times as much as a short task: not for those of
+    Django that write its log lines, which are all there are in most sites."""
+    if _only_logs(signal, type(backend)):
+        _send(signal, backend, result)
+        return
     try:
         await signal.asend(sender=type(backend), task_result=result)
     except Exception:
         logger.exception("a receiver of a signal of task id=%s failed", result.id)
+
+
+def _only_logs(signal: Signal, sender: type) -> bool:
+    sync_receivers, async_receivers = signal._live_receivers(sender)
+    return not async_receivers and all(each.__module__ in _LOGGING for each in sync_receivers)

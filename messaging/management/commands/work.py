@@ -1,0 +1,212 @@
+"""``manage.py work``: queues -> tasks that run, in as many processes and threads as asked for."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from django.core.management.base import CommandParser
+
+from messaging import connection
+from messaging.checks import check_settings
+from messaging.conf import conf
+from messaging.errors import Misconfigured
+from messaging.management.terminal_command import CANNOT_START, USAGE, TerminalCommand
+from messaging.taskqueue.seam import DEFAULT_TASK_BACKEND_ALIAS
+from messaging.taskqueue.worker.backends import backend_of
+from messaging.taskqueue.worker.plan import EVERY, Choice, Plan, host
+from messaging.taskqueue.worker.readiness import ReadyFile
+from messaging.taskqueue.worker.supervisor import Report, Supervisor
+from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
+
+
+class Command(TerminalCommand):
+    help = """Run the tasks of the queues, until told to stop.
+
+A supervisor starts worker processes, each with threads for sync tasks and an event loop for async ones. It renews their
+leases, so that a task may take as long as it likes; whatever dies, its tasks run elsewhere soon."""
+
+    epilog = """examples:
+  manage.py work                                 all queues of the default backend, one process, ten tasks at once
+  manage.py work --queues default,mail=3         two queues; mail gets three slots for each one of default
+  manage.py work --queues '*,-reports'           every queue there is but one
+  manage.py work --processes 4 --concurrency 20  eighty tasks at once
+  manage.py work --burst                         until the queues are empty
+
+exit codes: 0 done, or drained after INT or TERM, 2 usage, 3 cannot start (settings, code), 5 drain timed out, its tasks
+handed back. A second INT or TERM hands the running tasks back and ends at once with 130. Redis away is no error: it
+waits, and says so."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--queues",
+            metavar="NAMES",
+            help="comma-separated, each with a weight if wanted (mail=3); * is every queue, -NAME leaves one out "
+            "(default: QUEUES of the backend)",
+        )
+        parser.add_argument(
+            "--backend",
+            default=DEFAULT_TASK_BACKEND_ALIAS,
+            metavar="ALIAS",
+            help="of settings.TASKS (default: %(default)s)",
+        )
+        parser.add_argument("--processes", type=positive, default=1, metavar="N", help="default: %(default)s")
+        parser.add_argument(
+            "--concurrency",
+            type=positive,
+            default=10,
+            metavar="N",
+            help="tasks at once in each process, threads and coroutines together (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--max-tasks",
+            type=positive,
+            default=0,
+            metavar="N",
+            help="end after so many tasks (default: never)",
+        )
+        parser.add_argument("--burst", action="store_true", help="end when nothing is left that may run now")
+        parser.add_argument(
+            "--memory-limit",
+            type=positive,
+            default=0,
+            metavar="MB",
+            help="a process that takes more is replaced after its tasks (default: none)",
+        )
+        parser.add_argument(
+            "--drain-seconds",
+            type=seconds,
+            default=30.0,
+            metavar="SECONDS",
+            help="how long INT or TERM waits for running tasks before it hands them back (default: %(default)g)",
+        )
+        parser.add_argument(
+            "--id", metavar="NAME", help="first part of the worker's ids (default: the host's name)"
+        )
+        parser.add_argument(
+            "--reload", action="store_true", help="for development: new processes when code changes"
+        )
+        parser.add_argument(
+            "--ready-file",
+            type=Path,
+            metavar="PATH",
+            help="a file that is there while tasks are being claimed",
+        )
+        parser.add_argument(
+            "--json", action="store_true", help="a report on stdout each second, one JSON object a line"
+        )
+        parser.add_argument(
+            "--quiet", action="store_true", help="no progress line (default: shown when stderr is a terminal)"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        plan = self.plan(options)
+        shown = is_terminal(self.stderr) and not options["quiet"]
+        if shown:
+            self.say(
+                self.paint.dim(
+                    f"Working on {plan.choice} of {connection.where()}, "
+                    f"{counted(plan.processes, 'process', 'processes')}, "
+                    f"{counted(plan.concurrency, 'task')} at once in each; Ctrl-C drains and ends."
+                )
+            )
+
+        with StatusLine(self.talk, shown=shown) as status, ReadyFile(options["ready_file"]) as ready:
+            progress = Progress(status)
+
+            def tick(report: Report) -> None:
+                progress.show(report)
+                ready.show(report.state == "working")
+                if options["json"]:
+                    self.put(msgspec.json.encode(report) + b"\n")
+                    self.stdout.flush()
+
+            def drain() -> None:
+                status.clear()
+                if shown:
+                    self.say("draining; a second Ctrl-C hands back what runs and ends at once")
+
+            def say(line: str) -> None:
+                status.clear()
+                self.say(line)
+
+            with Supervisor(
+                plan, say=say if shown or options["json"] else None, on_tick=tick, on_drain=drain
+            ) as one:
+                code = one.run()
+        sys.exit(code)
+
+    def plan(self, options: dict[str, Any]) -> Plan:
+        """What the options ask for; ends the command when it cannot be."""
+        try:
+            for wrong in check_settings():
+                if wrong.is_serious():
+                    raise Misconfigured(wrong.msg)
+            connection.pool(timeout=5.0)  # a URL that is none is found here, not in each process
+            queues = backend_of(options["backend"]).queues
+        except Misconfigured as error:
+            self.end(CANNOT_START, f"Cannot start: {error}")
+        try:
+            choice = Choice.parse(options["queues"] or ",".join(sorted(queues)) or EVERY)
+        except ValueError as error:
+            self.end(USAGE, f"--queues: {error}")
+        if queues and (strange := sorted(choice.weights.keys() - set(queues))):
+            self.end(
+                USAGE,
+                f"--queues: the backend has no queue {strange[0]!r}; it has {', '.join(sorted(queues))}",
+            )
+        return Plan(
+            alias=options["backend"],
+            choice=choice,
+            name=options["id"] or host(),
+            lease_ms=int(conf.TASK_LEASE_SECONDS * 1000),
+            stop_seconds=conf.TASK_STOP_SECONDS,
+            processes=options["processes"],
+            concurrency=options["concurrency"],
+            max_tasks=options["max_tasks"],
+            burst=options["burst"],
+            memory_mb=options["memory_limit"],
+            reload=options["reload"],
+            drain_seconds=options["drain_seconds"],
+        )
+
+
+class Progress:
+    """Reports -> the status line: what a person wants to know at a glance."""
+
+    def __init__(self, status: StatusLine) -> None:
+        self._status = status
+        self._rate = Rate()
+
+    def show(self, report: Report) -> None:
+        """Replace the line."""
+        done = report.succeeded + report.failed + report.retried
+        parts = [
+            f"{done:,} done ({self._rate.of(done):,.0f}/s)",
+            f"{report.busy} of {report.slots} running",
+            *(f"{count:,} {what}" for what in ("failed", "retried") if (count := getattr(report, what))),
+            *([counted(report.lost, "process lost", "processes lost")] if report.lost else []),
+            "; ".join(report.failures) or report.state,
+        ]
+        self._status.show(", ".join(parts))
+
+
+def positive(text: str) -> int:
+    """A whole number from 1; for argparse."""
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 1_000_000):
+        raise ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A span from 0; for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e6:
+        raise ArgumentTypeError(f"must be a number of seconds, not {text!r}")
+    return value

@@ -1,0 +1,192 @@
+"""Queues -> free slots -> outcomes -> queues: the one thread of a process that claims and acknowledges.
+
+Outcomes are settled as soon as there is one, together with all that have come by then: while Redis answers for one
+batch the next one gathers. What is claimed never exceeds the slots that are free at that moment.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+
+from messaging.errors import TaskUnknown, TaskUnreadable
+from messaging.taskqueue import running
+from messaging.taskqueue.backend import RedisTaskBackend
+from messaging.taskqueue.job import Claimed, Failed, Outcome, Released, Retry, Succeeded
+from messaging.taskqueue.queue import Queue
+from messaging.taskqueue.worker import messages
+from messaging.taskqueue.worker.held import Held
+from messaging.taskqueue.worker.sources import Sources
+
+logger = logging.getLogger("messaging.work")
+
+LOOK_SECONDS = 1.0  # at most between two looks at what else there is to do
+
+
+class Feeder:
+    """``start`` puts tasks to work, ``tell`` reaches the supervisor, ``on_empty`` is called when nothing is held and
+    nothing more is to come."""
+
+    def __init__(
+        self,
+        backend: RedisTaskBackend,
+        sources: Sources,
+        *,
+        worker: str,
+        slots: int,
+        lease_ms: int,
+        budget: int,
+        burst: bool,
+        start: Callable[[Sequence[Held]], None],
+        tell: Callable[[messages.FromProcess], None],
+        on_empty: Callable[[], None],
+    ) -> None:
+        self._backend = backend
+        self._sources = sources
+        self._worker = worker
+        self._slots = slots
+        self._lease_ms = lease_ms
+        self._budget = budget or float("inf")
+        self._burst = burst
+        self._start = start
+        self._tell = tell
+        self._on_empty = on_empty
+        self._events: SimpleQueue[Held | None] = SimpleQueue()
+        self._unsettled: list[Held] = []
+        self._hungry = True  # a claim may find something
+        self._once = threading.Lock()
+        self.claiming = True
+        self.held: dict[str, Held] = {}  # written by this thread only
+        self.last_renewal = time.monotonic()  # of the leases of what is held
+
+    # -- from any thread
+
+    def done(self, held: Held) -> None:
+        """This task has ended; a second word about the same one is not heard."""
+        with self._once:
+            if held.ended:
+                return
+            held.ended = True
+        self._events.put(held)
+
+    def wake(self) -> None:
+        """There may be something to claim, or a reason to end."""
+        self._hungry = True
+        self._events.put(None)
+
+    def drain(self) -> None:
+        """Claim no more."""
+        self.claiming = False
+        self.wake()
+
+    # -- the thread
+
+    def step(self, stopping: threading.Event) -> None:
+        """Settle what has ended, claim for what is free. Raises what the queue raises, and goes on from there."""
+        self._gather(block=not self._unsettled and not self._may_claim())
+        if self._unsettled:
+            self._settle()
+        if self._may_claim():
+            self._claim()
+        if not self.held and (not self.claiming or self._budget <= 0):
+            stopping.set()
+            self._on_empty()
+
+    def _may_claim(self) -> bool:
+        return self.claiming and self._hungry and self._budget > 0 and len(self.held) < self._slots
+
+    def _gather(self, *, block: bool) -> None:
+        try:
+            event = self._events.get(block, LOOK_SECONDS)
+            while True:
+                if event is not None:
+                    self._unsettled.append(event)
+                event = self._events.get_nowait()
+        except Empty:
+            pass
+
+    def _settle(self) -> None:
+        by_queue: defaultdict[Queue, list[Held]] = defaultdict(list)
+        for held in self._unsettled:
+            by_queue[held.queue].append(held)
+        for queue, those in by_queue.items():
+            outcomes = [outcome for held in those if (outcome := held.settled()) is not None]
+            kept = queue.settle(self._worker, outcomes) if outcomes else []
+            self._unsettled = [held for held in self._unsettled if held.queue is not queue]
+            for held in those:
+                del self.held[held.job.id]
+            refused = [outcome.id for outcome, ours in zip(outcomes, kept, strict=True) if not ours]
+            self._tell(_gave(those, refused))
+            if refused:
+                logger.warning(
+                    "%d outcomes came too late, their leases were lost: %s",
+                    len(refused),
+                    ", ".join(refused[:5]),
+                )
+        if self._burst:
+            self._hungry = True
+
+    def _claim(self) -> None:
+        free = int(min(self._slots - len(self.held), self._budget))
+        asked_at = time.monotonic()
+        for queue, jobs in self._sources.claim(self._worker, free, lease_ms=self._lease_ms):
+            free -= len(jobs)
+            self._take(queue, jobs, asked_at)
+            asked_at = time.monotonic()
+        if free <= 0:
+            return
+        self._hungry = False
+        if not self._burst:
+            self._sources.watch()
+        elif not self.held:
+            self.claiming = False
+
+    def _take(self, queue: Queue, jobs: Sequence[Claimed], asked_at: float) -> None:
+        holding = [messages.Holding(job.id, job.token, queue.name, job.task, job.timeout_ms) for job in jobs]
+        self._tell(messages.Took(holding))  # before anything of theirs runs
+        self._budget -= len(jobs)
+        ready = []
+        for job in jobs:
+            held = Held(queue, job)
+            self.held[job.id] = held
+            if self._begin(held, asked_at):
+                ready.append(held)
+            else:
+                self.done(held)
+        if ready:
+            self._start(ready)
+
+    def _begin(self, held: Held, asked_at: float) -> bool:
+        job = held.job
+        if time.monotonic() - max(asked_at, self.last_renewal) > self._lease_ms / 1500:
+            held.outcome = Released(
+                job.id, job.token
+            )  # this process was frozen: it may be another one's by now
+            return False
+        try:
+            held.attempt = running.begin(self._backend, held.queue.name, job)
+        except (TaskUnknown, TaskUnreadable) as error:
+            held.outcome = running.refused(job, error)
+            return False
+        if seconds := job.timeout_ms / 1000 or held.attempt.options.timeout:
+            held.deadline = held.since + seconds
+        return True
+
+
+def _gave(those: Sequence[Held], refused: Sequence[str]) -> messages.Gave:
+    outcomes = [held.outcome for held in those if held.job.id not in refused]
+
+    def count(kind: type[Outcome]) -> int:
+        return sum(isinstance(outcome, kind) for outcome in outcomes)
+
+    return messages.Gave(
+        [held.job.id for held in those],
+        succeeded=count(Succeeded),
+        failed=count(Failed),
+        retried=count(Retry),
+        released=count(Released),
+    )
