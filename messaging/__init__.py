@@ -2,6 +2,7 @@
 
     publish()    ->  the log (a Redis Stream)  ->  rows (manage.py listen)
                                                ->  browsers (the live log page)
+                                               ->  tasks for @subscribe functions (manage.py work)
 
 The path of a message, file by file: ``publisher`` ``event`` ``sender`` ``wire`` ``log`` ``relay`` ``models``, and for
 the page ``live.hub`` ``frames`` ``live.asgi``. What comes from outside enters through ``capture`` and ``foreign``;
@@ -29,6 +30,7 @@ from messaging.errors import (
 if TYPE_CHECKING:
     from messaging.event import Event
     from messaging.publisher import apublish, publish, publish_many
+    from messaging.subscribers import subscribe
 
 __all__ = [
     "BrokerError",
@@ -46,6 +48,7 @@ __all__ = [
     "apublish",
     "publish",
     "publish_many",
+    "subscribe",
 ]
 
 _LAZY = {
@@ -53,6 +56,7 @@ _LAZY = {
     "publish": "messaging.publisher",
     "apublish": "messaging.publisher",
     "publish_many": "messaging.publisher",
+    "subscribe": "messaging.subscribers",
 }
 
 

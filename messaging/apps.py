@@ -1,4 +1,4 @@
-"""The app's place in Django: its name, its checks, and the background listener if a setting asks for it."""
+"""The app's place in Django: its name, its checks, everybody's subscribers, the background listener if asked for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ class MessagingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from messaging import checks  # noqa: F401 (registers them)
+        from messaging import (
+            checks,  # noqa: F401 (registers them)
+            subscribers,
+        )
         from messaging.background import start_if_asked
 
         request_started.connect(start_if_asked, dispatch_uid="messaging.background")
+        subscribers.autodiscover()

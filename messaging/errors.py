@@ -17,6 +17,7 @@ MessagingError
 ├── TaskSays                         what a task raises to say how it goes on
 │   ├── RetryAfter                     again after so many seconds
 │   └── GiveUp                         never again: to the dead letters
+│       └── PayloadRefused               an event's payload is not of the type that its subscriber asks for
 ├── TaskEnded                        why a task ended otherwise than by its own doing
 │   ├── TaskTimeout (TimeoutError)     an attempt took longer than its timeout
 │   ├── WorkerLost                     too many workers died with it
@@ -145,6 +146,10 @@ class RetryAfter(TaskSays):
 
 class GiveUp(TaskSays):
     """Do not run me again: to the dead letters at once."""
+
+
+class PayloadRefused(GiveUp):
+    """An event's payload is not of the type that its subscriber asks for; names the place in it that is wrong."""
 
 
 class TaskEnded(MessagingError):

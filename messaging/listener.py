@@ -8,18 +8,21 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from queue import Empty, SimpleQueue
 
 import msgspec
+import redis
 from redis.exceptions import RedisError
 
 from messaging import connection, lease, log, pruner
 from messaging.capture import ChannelCapture, ListCapture
 from messaging.conf import conf
+from messaging.cursors import LostFence
 from messaging.loop import Loop, Outages, what_failed
 from messaging.ordered import OrderedSender
 from messaging.outbox import Sweeper
-from messaging.relay import LostFence, Relay
+from messaging.relay import Relay
 
 logger = logging.getLogger("messaging.listen")
 
@@ -150,6 +153,7 @@ class Listener:
             self._loops.append(Loop("ordered channels", self._send_ordered(), outages=self._outages))
         if conf.PRUNE_DAYS or conf.PRUNE_ROWS:
             self._loops.append(Loop("pruning", partial(pruner.step, self._client), outages=self._outages))
+        self._loops += _task_loops(self._client, self._outages)
         for loop in self._loops:
             loop.start()
         self.in_charge.set()
@@ -221,6 +225,18 @@ def _relay_loop(relay: Relay, outages: Outages) -> Loop:
 
     name = f"relay of partition {relay.partition}"
     return Loop(name, step, outages=outages, recover=recover, fatal=(LostFence,))
+
+
+def _task_loops(client: redis.Redis, outages: Outages) -> list[Loop]:
+    """What a listener does for tasks. That stands above this module, and a site on Django 5.2 need not have Tasks."""
+    try:
+        duties = import_module("messaging.duties")
+    except ModuleNotFoundError as error:
+        if error.name != "django_tasks":
+            raise
+        return []
+    loops: list[Loop] = duties.loops(client, outages, block_ms=lambda: BLOCK_MS)
+    return loops
 
 
 def report_of(raw: bytes | None) -> Report | None:

@@ -268,3 +268,26 @@ class PendingTask(models.Model):
 
     def __str__(self) -> str:
         return f"{self.task} {self.job_id}"
+
+
+class Subscription(models.Model):
+    """A subscriber by its name: what waits for it is kept also while no release that is deployed knows it."""
+
+    name = models.CharField(_("name"), max_length=150, unique=True)
+    patterns = models.TextField(_("channels"), help_text=_("Names and patterns, a JSON list."))
+    backend = models.CharField(_("backend"), max_length=100)
+    queue = models.CharField(_("queue"), max_length=200)
+    ordered_by = models.CharField(_("ordered by"), max_length=10, blank=True)
+    template = models.TextField(_("options"), help_text=_("What its tasks have in common, as JSON."))
+    since = models.TextField(_("since"), help_text=_("Where it begins in each partition, as JSON."))
+    first_seen = models.DateTimeField(_("first seen"))
+    seen_at = models.DateTimeField(_("seen at"), help_text=_("When a listener that knows it began to work."))
+
+    class Meta:
+        verbose_name = _("subscription")
+        verbose_name_plural = _("subscriptions")
+        ordering = ("name",)
+        default_permissions = ("view", "delete")
+
+    def __str__(self) -> str:
+        return self.name

@@ -21,6 +21,7 @@ from django.db import (
 from messaging import keys, log, reading, scripts, storage
 from messaging.conf import conf
 from messaging.continuity import REASONS, Stand, judge
+from messaging.cursors import LostFence
 from messaging.decoder import NotAnEvent
 from messaging.eviction import evict
 from messaging.log import Entry, Position
@@ -37,10 +38,6 @@ TRIM_EVERY = 20_000  # entries stored between two looks at the length of the log
 # enough: a thread that waits for it needs 50 us to wake up, and finds it taken again until 5 ms have passed.
 POLITE_ENTRIES = 25
 POLITE_PAUSE = 0.0005
-
-
-class LostFence(Exception):
-    """Another listener has taken this partition over; nothing was stored."""
 
 
 class Relay:

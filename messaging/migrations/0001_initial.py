@@ -273,4 +273,48 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.CreateModel(
+            name="Subscription",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=150, unique=True, verbose_name="name")),
+                (
+                    "patterns",
+                    models.TextField(help_text="Names and patterns, a JSON list.", verbose_name="channels"),
+                ),
+                ("backend", models.CharField(max_length=100, verbose_name="backend")),
+                ("queue", models.CharField(max_length=200, verbose_name="queue")),
+                ("ordered_by", models.CharField(blank=True, max_length=10, verbose_name="ordered by")),
+                (
+                    "template",
+                    models.TextField(
+                        help_text="What its tasks have in common, as JSON.", verbose_name="options"
+                    ),
+                ),
+                (
+                    "since",
+                    models.TextField(
+                        help_text="Where it begins in each partition, as JSON.", verbose_name="since"
+                    ),
+                ),
+                ("first_seen", models.DateTimeField(verbose_name="first seen")),
+                (
+                    "seen_at",
+                    models.DateTimeField(
+                        help_text="When a listener that knows it began to work.", verbose_name="seen at"
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "subscription",
+                "verbose_name_plural": "subscriptions",
+                "ordering": ("name",),
+                "default_permissions": ("view", "delete"),
+            },
+        ),
     ]

@@ -95,7 +95,7 @@ def test_a_heartbeat_that_is_none_is_no_report(raw: bytes | None) -> None:
 
 def test_asked_to_end_it_ends_all_of_its_threads(sqlite: str, start_listener: StartListener) -> None:
     running = start_listener(channels=["*"], lists=["a", "b"])
-    assert len(our_threads()) == 5
+    assert len(our_threads()) == 7
     began = time.monotonic()
     running.stop()
     assert our_threads() == []
@@ -308,7 +308,9 @@ def test_settings_that_changed_count_with_the_next_listener(
     eventually(lambda: sorted(stored(sqlite)) == list(range(30)))
     assert sorted(our_threads()) == [
         "messaging-capture of list 'inbox'",
+        *(f"messaging-dispatch of partition {partition}" for partition in range(3)),
         "messaging-outbox",
+        "messaging-outbox of tasks",
         "messaging-relay of partition 0",
         "messaging-relay of partition 1",
         "messaging-relay of partition 2",

@@ -1,0 +1,37 @@
+"""What a listener does for tasks -> its loops: subscribers' events, recurring tasks, plain lists, the tasks' outbox.
+
+These stand above the listener, which imports this module by its name when it begins to work, and does without where
+nobody has Django's Tasks.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import redis
+
+from messaging import log
+from messaging.cursors import LostFence
+from messaging.dispatch import Dispatcher
+from messaging.loop import Loop, Outages
+from messaging.subscriptions import Subscriptions
+from messaging.taskqueue import outbox
+
+
+def loops(client: redis.Redis, outages: Outages, *, block_ms: Callable[[], int]) -> list[Loop]:
+    """All of them, not started."""
+    subscriptions = Subscriptions(client)
+    partitions = log.partitions_to_drain(client)
+    return [
+        *(_dispatch(Dispatcher(client, each, subscriptions), outages, block_ms) for each in partitions),
+        Loop("outbox of tasks", outbox.sweep_step, outages=outages),
+    ]
+
+
+def _dispatch(dispatcher: Dispatcher, outages: Outages, block_ms: Callable[[], int]) -> Loop:
+    def step(stopping: threading.Event) -> None:
+        dispatcher.step(stopping, block_ms=block_ms())
+
+    name = f"dispatch of partition {dispatcher.partition}"
+    return Loop(name, step, outages=outages, recover=dispatcher.reload, fatal=(LostFence,))
