@@ -24,7 +24,7 @@ LIVE ?=
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format pytest bench bench-live chaos clean install install-dev
+.PHONY: help run test lint format pytest bench bench-live chaos outside clean install install-dev
 
 help: ## what there is to make
 	@sed -n "s/^\([a-z-]*\):.*## /\1|/p" Makefile | awk -F"|" "{ printf \"make %-10s %s\\n\", \$$1, \$$2 }"
@@ -54,6 +54,9 @@ bench-live: install-dev ## measure 1,000 to 5,000 open streams, beside nchan and
 
 chaos: install-dev ## inject faults into real processes, and fail when a promise is broken
 	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED) $(CHAOS)
+
+outside: install-dev ## other projects' tests of Django Tasks against our backend; fetches them
+	$(BIN)/python -m tests.outside
 
 clean: ## remove what was made, but not the data in var/
 	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/screenshots

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from django.core.exceptions import SuspiciousOperation
 from django.utils import timezone
 
-from messaging.errors import GiveUp, RetryAfter, TaskTimeout, TaskUnknown, TaskUnreadable
+from messaging.errors import GiveUp, RetryAfter, TaskTimeout, TaskUnknown, TaskUnreadable, UnsupportedValue
 from messaging.taskqueue.backend import RedisTaskBackend
 from messaging.taskqueue.backoff import delay_of
 from messaging.taskqueue.job import Claimed, Failed, JobError, Outcome, Released, Retry, Succeeded, error_of
@@ -150,9 +150,12 @@ def _arguments(attempt: Attempt) -> list[Any]:
 
 
 def _succeeded(attempt: Attempt, value: Any) -> Succeeded:
-    """Raises what :func:`encode_return` raises: a value that cannot be kept is a failure of the task."""
+    """A value that cannot be kept is a failure of the task: ``TypeError``, as with Django's own backends."""
     result, claimed = attempt.result, attempt.claimed
-    encoded = encode_return(value, result.task.module_path, limit=attempt.options.max_bytes)
+    try:
+        encoded = encode_return(value, result.task.module_path, limit=attempt.options.max_bytes)
+    except UnsupportedValue as error:
+        raise TypeError(str(error)) from None
     object.__setattr__(result, "finished_at", timezone.now())
     object.__setattr__(result, "_return_value", decode_return(encoded))
     object.__setattr__(result, "status", TaskResultStatus.SUCCESSFUL)

@@ -1,0 +1,1 @@
+"""Suites of others, fetched when they are run, against our Tasks backend: `make outside`."""
