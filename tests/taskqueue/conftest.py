@@ -2,6 +2,7 @@
 
 queue       a queue on the bundled Valkey whose clock the test may set (`queue.now`, milliseconds)
 any_queue   the same on the bundled Valkey and on the system's Redis
+workshop    a server for all tests of a file, and real workers on it
 """
 
 from collections.abc import Iterator
@@ -10,8 +11,11 @@ import pytest
 from pytest_django import Settings
 
 from messaging.taskqueue.queue import Queue
+from tests.conftest import reset_clients
 from tests.servers import TestServer
 from tests.taskqueue.audit import audit
+from tests.taskqueue.worker_settings import TASKS
+from tests.taskqueue.workers import Workshop
 
 
 def made_on(server: TestServer, settings: Settings) -> Iterator[Queue]:
@@ -32,3 +36,22 @@ def queue(valkey_server: TestServer, settings: Settings) -> Iterator[Queue]:
 @pytest.fixture(params=["valkey_server", "redis7_server"])
 def any_queue(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Queue]:
     yield from made_on(request.getfixturevalue(request.param), settings)
+
+
+@pytest.fixture(scope="module")
+def workshop_of_the_file() -> Iterator[Workshop]:
+    """One for all tests of a file. Use `workshop`, which points the settings to it."""
+    shop = Workshop()
+    yield shop
+    shop.close()
+
+
+@pytest.fixture
+def workshop(workshop_of_the_file: Workshop, settings: Settings) -> Iterator[Workshop]:
+    """Real workers (`workshop.work("--queues", "mail")`), shared by the tests of a file."""
+    settings.MESSAGING = settings.MESSAGING | {"URL": workshop_of_the_file.server.url}
+    settings.TASKS = TASKS
+    reset_clients()
+    yield workshop_of_the_file
+    reset_clients()
+    workshop_of_the_file.server.close_clients()

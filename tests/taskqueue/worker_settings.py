@@ -5,5 +5,11 @@ import os
 
 from broker_site.settings import *  # noqa: F403
 
-TASKS = {"default": {"BACKEND": "messaging.taskqueue.RedisTaskBackend", "QUEUES": []}}
+TASKS = {
+    "default": {
+        "BACKEND": "messaging.taskqueue.RedisTaskBackend",
+        "QUEUES": [],
+        "OPTIONS": {"MAX_CRASHES": 1},
+    }
+}
 MESSAGING = MESSAGING | json.loads(os.environ.get("MORE_MESSAGING", "{}"))  # noqa: F405
