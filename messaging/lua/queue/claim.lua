@@ -37,14 +37,17 @@ while #taken < wanted and looks > 0 do
   for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
   load_all(ids)
   looks = looks - #ids
+  awake = false
   for _, id in ipairs(ids) do
     local job = loaded[id]
     if job and job.state == 'ready' then
-      if job.expires_ms and job.expires_ms <= now and not job.started_ms then
-        finish(id, job, 'expired', job.keep_failed_ms)
-        if job.limit_key then unpark(job.limit_key) end
+      if awake then
+        to_ready(id, job) -- somebody was let in meanwhile, perhaps with a better rank: look again
       elseif job.limit_key and held(job.limit_key) >= job.limit then
         park(id, job)
+      elseif job.expires_ms and job.expires_ms <= now and not job.started_ms then
+        finish(id, job, 'expired', job.keep_failed_ms)
+        if job.limit_key then unpark(job.limit_key) end
       else
         take(id, job)
         taken[#taken + 1] = id

@@ -4,8 +4,8 @@
 -- ARGV: 1 "" or what is taken for the time, 2 milliseconds of a turn, 3 most ended jobs to keep, 4 most bytes of these,
 --       5 most dead letters, 6 milliseconds to keep those, 7 most bytes of those, 8 minutes that statistics are kept
 -- returns { reclaimed, of these to the dead letters, expired, reconciled }; only zeros when it is not our turn
+redis.call('ZREM', key.leases, '') -- allowed when Redis is out of memory: then so is the rest
 if not redis.call('SET', key.sweeper, '1', 'NX', 'PX', ARGV[2]) then return { 0, 0, 0, 0 } end
-redis.call('ZREM', key.leases, '')
 local reclaimed, died, expired, reconciled = 0, 0, 0, 0
 promote(500)
 
@@ -37,7 +37,7 @@ local function is_in_place(id, job)
     return redis.call('ZSCORE', key.ordered, ordered_member(id, job)) and head and load_job(head)
       and not loaded[head].finished_ms
   elseif job.state == 'ready' and job.parked == 'limit' then
-    return redis.call('ZSCORE', key.limited, limited_member(id, job)) and held(job.limit_key) > 0
+    return redis.call('ZSCORE', key.limited, limited_member(id, job))
   elseif job.state == 'ready' then
     return redis.call('ZSCORE', key.ready, id)
   elseif job.state == 'running' then
@@ -80,6 +80,8 @@ for i = 1, #found[2], 2 do
   if job and not is_in_place(id, job) then
     put_right(id, job)
     reconciled = reconciled + 1
+  elseif job and job.parked == 'limit' and held(job.limit_key) == 0 then
+    put_right(id, job) -- others of its key may be in front, but then it is parked again
   end
 end
 redis.call('HSET', key.ctl, 'cursor', found[1])
