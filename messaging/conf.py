@@ -34,6 +34,11 @@ class Conf:
     MAX_LOG_ENTRIES: int = 1_000_000  # hard cap of a partition: publish() raises BrokerFull there
     REPLAY_ENTRIES: int = 100_000  # stored entries that stay in the log for replay; older ones are trimmed
 
+    READER_SILENT_SECONDS: float = 600.0  # a reader that has something to read and does not move is reported
+    READER_RETIRE_SECONDS: float = (
+        0.0  # and retired, so that the log is trimmed without it; 0 = only by command
+    )
+
     # -- listening
     CAPTURE_CHANNELS: tuple[str, ...] = ()  # foreign Pub/Sub: names and Redis globs
     CAPTURE_LISTS: tuple[str, ...] = ()  # foreign lists, drained first in, first out (LPUSH here, RPOP side)

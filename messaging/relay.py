@@ -26,6 +26,7 @@ from messaging.decoder import NotAnEvent
 from messaging.eviction import evict
 from messaging.log import Entry, Position
 from messaging.models import Cursor, Gap, Quarantine
+from messaging.readers import retire_silent, slowest
 
 logger = logging.getLogger("messaging.listen")
 
@@ -243,16 +244,16 @@ class Relay:
         self._count = max(1, min(conf.BATCH_SIZE, BATCH_BYTES // average, self._count * 4))
 
     def _trim(self, stored: int) -> None:
-        """Now and then, drop what is stored and older than the replay window; at the start as well, when an earlier
-        relay may have ended before it did."""
+        """Now and then, drop what all readers have read and is older than the replay window; at the start as well, when
+        an earlier relay may have ended before it did."""
         self._until_trim -= stored
         if self._until_trim <= 0:
             most = conf.MAX_LOG_ENTRIES
             keep = min(conf.REPLAY_ENTRIES, most - most // 10)
             self._until_trim = max(1, min(TRIM_EVERY, (most - keep) // 4))
-            scripts.trim(
-                self._client, self.partition, keep=keep, position=str(self.position), crowded=most // 2
-            )
+            retire_silent(self._client, self.partition)
+            position = slowest(self.partition, self._stand.epoch, self.position)
+            scripts.trim(self._client, self.partition, keep=keep, position=str(position), crowded=most // 2)
 
 
 # The ORM takes 0.3 ms to say this, a third of what a small batch costs.

@@ -15,6 +15,8 @@ from messaging.conf import conf
 from messaging.listener import report_of
 from messaging.log import START, Position
 from messaging.models import Cursor, Gap, Message, Quarantine
+from messaging.outbox import REASONS
+from messaging.readers import RELAY, Standing, standings
 from messaging.relay import READER
 from messaging.tables import lacking
 
@@ -52,6 +54,9 @@ class StoreStatus(msgspec.Struct, kw_only=True):
 
     outbox_pending: int
     outbox_oldest_seconds: float
+    outbox_unsent: int  # of them never sent
+    outbox_ordered: int  # of them of ordered channels, which wait for their turn
+    outbox_resent: dict[str, int]  # of them sent by the listener, by why: a key of messaging.outbox.REASONS
     quarantined: int
     gaps: int
     latest_gap: str | None
@@ -65,6 +70,7 @@ class Status(msgspec.Struct, kw_only=True):
     redis: str
     server: str = ""
     log: list[LogStatus] = []
+    readers: list[Standing] = []
     listener: ListenerStatus | None = None
     store: StoreStatus | None = None
 
@@ -96,20 +102,31 @@ def _database(status: Status, max_lag: float) -> dict[int, Cursor]:
 
 def store_status() -> tuple[StoreStatus, dict[int, Cursor]]:
     """What the database says, and the relay's position by partition; raises what the database raises."""
-    pending = Message.objects.using(conf.DATABASE).pending()
-    oldest = pending.order_by("queued_at").values_list("queued_at", flat=True).first()
     gap = Gap.objects.using(conf.DATABASE).order_by("-noticed_at").first()
     store = StoreStatus(
-        outbox_pending=_counted(pending),
-        outbox_oldest_seconds=0.0
-        if oldest is None
-        else round((datetime.now(UTC) - oldest).total_seconds(), 3),
+        **outbox_status(),
         quarantined=_counted(Quarantine.objects.using(conf.DATABASE)),
         gaps=_counted(Gap.objects.using(conf.DATABASE)),
         latest_gap=None if gap is None else f"{gap.noticed_at:%Y-%m-%d %H:%M:%S} {gap}",
     )
     cursors = Cursor.objects.using(conf.DATABASE).filter(reader=READER)
     return store, {cursor.partition: cursor for cursor in cursors}
+
+
+def outbox_status() -> dict[str, Any]:
+    """The ``outbox_...`` fields of :class:`StoreStatus`."""
+    pending = Message.objects.using(conf.DATABASE).pending()
+    oldest = pending.order_by("queued_at").values_list("queued_at", flat=True).first()
+    some = oldest is not None
+    age = (datetime.now(UTC) - oldest).total_seconds() if oldest is not None else 0.0
+    resent = {reason: _counted(pending.filter(resent=reason)) if some else 0 for reason in REASONS}
+    return {
+        "outbox_pending": _counted(pending),
+        "outbox_oldest_seconds": round(age, 3),
+        "outbox_unsent": _counted(pending.filter(sends=0)) if some else 0,
+        "outbox_ordered": _counted(pending.filter(ordered=True)) if some else 0,
+        "outbox_resent": {reason: count for reason, count in resent.items() if count},
+    }
 
 
 def _counted(rows: Any) -> int:
@@ -123,6 +140,8 @@ def _redis(status: Status, cursors: dict[int, Cursor], max_lag: float) -> None:
         name = server.get("server_name") or "redis"
         status.server = f"{name} {server.get(f'{name}_version') or server.get('redis_version', '')}"
         status.log = [log_status(client, each, cursors.get(each)) for each in log.partitions()]
+        if status.store is not None:
+            status.readers = _readers(status, client)
         beat = report_of(lease.last_beat(client))
     except redis.RedisError as error:
         status.problems.append(f"Redis is away: {error}")
@@ -149,6 +168,20 @@ def _redis(status: Status, cursors: dict[int, Cursor], max_lag: float) -> None:
     status.problems += [
         f"the listener's {part}: {failure}" for part, failure in sorted(beat.failures.items())
     ]
+
+
+def _readers(status: Status, client: redis.Redis) -> list[Standing]:
+    try:
+        found = standings(client)
+    except (DatabaseError, InterfaceError):
+        return []  # it was there a moment ago; the next look says so
+    for name in sorted({each.reader for each in found if each.is_silent and each.reader != RELAY}):
+        silent = max(each.silent_seconds for each in found if each.reader == name)
+        status.problems.append(
+            f"reader {name!r} has been silent for {silent:,.0f} s, and the log is not trimmed beyond it: see to it "
+            f"that it runs, or manage.py messaging retire {name}"
+        )
+    return found
 
 
 def log_status(client: redis.Redis, partition: int, cursor: Cursor | None) -> LogStatus:

@@ -72,6 +72,9 @@ def test_json_has_the_same() -> None:
     assert found["store"] == {
         "outbox_pending": 0,
         "outbox_oldest_seconds": 0.0,
+        "outbox_unsent": 0,
+        "outbox_ordered": 0,
+        "outbox_resent": {},
         "quarantined": 0,
         "gaps": 0,
         "latest_gap": None,
@@ -111,6 +114,21 @@ def test_an_outbox_that_is_not_emptied() -> None:
     )
     assert re.search(r"the outbox holds a message that has been waiting for \d,\d{3} s", problems())
     assert re.search(r"1 pending, the oldest for \d,\d{3}", status().out)
+
+
+@pytest.mark.usefixtures("listener_in_charge")
+def test_what_waits_in_the_outbox_and_why() -> None:
+    for fields in ({}, {"ordered": True}, {"sends": 2, "resent": "lost"}, {"sends": 1, "resent": "unsent"}):
+        Message.objects.create(
+            event_id=new_id(), source="/t", channel="a", type="a", time=LONG_AGO, payload="1",
+            queued_at=LONG_AGO, **fields,
+        )  # fmt: skip
+    said = status("--max-lag", "99999").out
+    assert "Outbox          4 pending, the oldest for 3,6" in said
+    assert "  not sent yet  2\n" in said
+    assert "  ordered       1 wait for their turn\n" in said
+    assert "  sent again    1: it had been sent, and the relay did not find it in the log\n" in said
+    assert "  sent again    1: it had not been sent: " in said
 
 
 @pytest.mark.usefixtures("listener_in_charge")

@@ -16,6 +16,7 @@ from messaging.doctor.finding import Finding, note, ok, problem, warning
 from messaging.log import Position
 from messaging.models import Gap, Message
 from messaging.quantities import span
+from messaging.readers import RELAY
 from messaging.status import (
     COUNTED,
     NEARLY_FULL,
@@ -46,6 +47,7 @@ def examine(client: redis.Redis | None) -> Iterator[Finding]:
     yield from _keys(client)
     for each in status.log:
         yield from _log(each, several=len(status.log) > 1)
+    yield from _readers(status)
     yield from _listener(status)
     if status.store is not None:
         yield from _store(status.store)
@@ -142,6 +144,22 @@ def _log(status: LogStatus, *, several: bool) -> Iterator[Finding]:
         )
 
 
+def _readers(status: Status) -> Iterator[Finding]:
+    """Those that hold the log up."""
+    silent = [each for each in status.readers if each.is_silent and each.reader != RELAY]
+    for each in silent:
+        yield problem(
+            "readers",
+            f"{each.reader} has been silent for {span(each.silent_seconds * 1000)} in partition {each.partition}",
+            why="What it has not read is not trimmed: the log grows up to its cap, then publish() raises BrokerFull.",
+            remedy="See to it that it runs; if it will not come back:",
+            command=f"manage.py messaging retire {each.reader}",
+        )
+    if status.readers and not silent:
+        names = ", ".join(sorted({each.reader for each in status.readers}))
+        yield ok("readers", f"{names}: the log is trimmed behind the slowest")
+
+
 # -- the listener -------------------------------------------------------------------------------------------------
 
 
@@ -176,6 +194,8 @@ def _store(store: StoreStatus) -> Iterator[Finding]:
     elif store.outbox_oldest_seconds < TOO_LATE:
         yield ok("outbox", pending)
     else:
+        if store.outbox_resent:
+            pending += f" ({', '.join(f'{count:,} {why}' for why, count in store.outbox_resent.items())})"
         yield problem(
             "outbox",
             f"{pending}, the oldest for {span(store.outbox_oldest_seconds * 1000)}",

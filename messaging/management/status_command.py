@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,8 @@ import msgspec
 
 from messaging.log import Position
 from messaging.management.terminal_command import UNHEALTHY, HelpFormatter, TerminalCommand
+from messaging.outbox import REASONS
+from messaging.readers import Standing
 from messaging.status import COUNTED, ListenerStatus, LogStatus, Status, StoreStatus, look
 from messaging.terminal.screen import Paint, counted
 
@@ -23,8 +25,8 @@ EPILOG = """examples:
   manage.py messaging status --max-lag 5 || alert
 
 exit codes: 0 healthy, 2 usage, 3 cannot start, 4 unhealthy: Redis or the database is away, no listener is in charge,
-a part of it has failed, messages wait for longer than --max-lag, the log is nearly full. What is in quarantine and
-what was lost is shown, but is history."""
+a part of it has failed, messages wait for longer than --max-lag, the log is nearly full, a reader is silent. What is in
+quarantine and what was lost is shown, but is history."""
 
 
 def add(subcommands: Any) -> argparse.ArgumentParser:
@@ -65,6 +67,8 @@ def table(status: Status, paint: Paint) -> Iterator[str]:
     yield _row("Redis", f"{status.redis}{f' ({status.server})' if status.server else ''}")
     for each in status.log:
         yield from _log(each, f"Log {each.partition}" if len(status.log) > 1 else "Log")
+    if len(status.readers) > 1:  # besides the relay
+        yield from readers(status.readers)
     if status.listener is not None:
         yield from _listener(status.listener)
     if status.store is not None:
@@ -106,11 +110,27 @@ def _listener(listener: ListenerStatus) -> Iterator[str]:
     yield _row("  lag", f"{listener.lag_seconds:,.1f} s" if listener.lag_seconds else "none")
 
 
+def readers(found: Sequence[Standing]) -> Iterator[str]:
+    """Where each reader stands -> lines for a person."""
+    for number, each in enumerate(found):
+        place = "nothing yet" if each.position is None else _place(each.position)
+        state = f"{each.behind_seconds:,.1f} s behind" if each.behind_seconds else "at the end"
+        if each.is_silent:
+            state += f", silent for {each.silent_seconds:,.0f} s"
+        yield _row("" if number else "Readers", f"{each.reader}/{each.partition}  {place}  {state}")
+
+
 def _store(store: StoreStatus) -> Iterator[str]:
     pending = f"{_capped(store.outbox_pending)} pending"
     if store.outbox_pending:
         pending += f", the oldest for {store.outbox_oldest_seconds:,.1f} s"
     yield _row("Outbox", pending)
+    if store.outbox_unsent:
+        yield _row("  not sent yet", _capped(store.outbox_unsent))
+    if store.outbox_ordered:
+        yield _row("  ordered", f"{_capped(store.outbox_ordered)} wait for their turn")
+    for reason, count in store.outbox_resent.items():
+        yield _row("  sent again", f"{_capped(count)}: {REASONS[reason]}")
     yield _row("Quarantine", _capped(store.quarantined) if store.quarantined else "empty")
     gaps = f"{_capped(store.gaps)} recorded"
     yield _row("Gaps", gaps if store.latest_gap is None else f"{gaps}, the latest: {store.latest_gap}")

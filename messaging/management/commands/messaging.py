@@ -12,13 +12,23 @@ from messaging.management import (
     doctor_command,
     prune_command,
     quarantine_command,
+    readers_command,
     replay_command,
+    retire_command,
     status_command,
 )
 from messaging.management.terminal_command import CANNOT_START, TerminalCommand
 
 # Each with add() for its arguments and run().
-SUBCOMMANDS = (status_command, doctor_command, quarantine_command, prune_command, replay_command)
+SUBCOMMANDS = (
+    status_command,
+    doctor_command,
+    quarantine_command,
+    readers_command,
+    retire_command,
+    prune_command,
+    replay_command,
+)
 
 
 class Command(TerminalCommand):
