@@ -77,6 +77,8 @@ def live(request: HttpRequest) -> HttpResponse:
         "redis_cli": cli() if may_publish else "redis-cli",  # where Redis is concerns nobody else
         "stored_url": _admin_url(request, "changelist"),
         "login_url": resolve_url(settings.LOGIN_URL),
+        "saved_filters": conf.LIVE_FILTERS,
+        "export_rows": f"{conf.EXPORT_ROWS:,}",
     }
     return render(request, "messaging/live.html", context)
 

@@ -107,6 +107,12 @@ def test_only_who_may_publish_sees_the_box(viewer: Client, publisher: Client) ->
     assert b'id="publish"' in publisher.get("/messages/").content
 
 
+def test_the_project_sets_filters_for_everybody(publisher: Client, settings: Settings) -> None:
+    settings.MESSAGING = settings.MESSAGING | {"LIVE_FILTERS": [("<Failures>", "?channel=a&q=-b")]}
+    html = publisher.get("/messages/").content.decode()
+    assert '<a href="?channel=a&amp;q=-b">&lt;Failures&gt;</a>' in html
+
+
 def test_the_live_page_has_no_inline_script_or_style(publisher: Client) -> None:
     html = publisher.get("/messages/").content.decode()
     assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son[a-z]+=", html)

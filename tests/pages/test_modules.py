@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -264,6 +265,7 @@ def test_search_terms(run: Run, search: str, found: list[str]) -> None:
 
 def test_filters_survive_the_address(run: Run) -> None:
     state = {"channels": ["orders.*", "a&b=c ü"], "search": '-x "y z" data.a:1', "last": 1000}
+    state |= {"from": 1763765275123, "around": "0.1763765275123-0"}
     query = run("filters.js", "m.writeAddress(a)", state)
     assert "channel=orders.*" in query
     assert run("filters.js", "m.readAddress(a)", query) == state
@@ -339,6 +341,87 @@ def test_waits_grow_and_are_spread(run: Run) -> None:
         30000,
     ]
     assert run("connection.js", "[0, 0.999].map((r) => m.backOff(1, 2000, () => r))") == [1000, 2998]
+
+
+# -- positions.js, roster.js --------------------------------------------------------------------------------------
+
+PLACE = "(() => { const place = new m.Place(a); return %s; })()"
+
+
+def test_a_place_knows_what_it_has_had(run: Run) -> None:
+    is_before = "b.map(([location, id]) => place.isBefore(location, id))"
+    seen = [["0.5-1", "e.5-1"], ["0.5-2", "e.5-2"], ["0.5-10", "e.5-10"], ["0.10-0", "e.10-0"]]
+    assert run("positions.js", PLACE % is_before, "e.5-2", seen) == [False, False, True, True]
+    others = [["0.1-0", "f.1-0"], [None, None], ["1.9-0", "e.5-2,e.9-0"], ["0.5-2", None]]
+    assert run("positions.js", PLACE % is_before, "e.5-2", others) == [True, True, True, False]
+    moved = "(b.forEach((id) => place.advance(id)), place.id)"
+    assert run("positions.js", PLACE % moved, "e.5-2", ["e.5-1", "e.7-0", None, "x"]) == "e.7-0"
+    assert run("positions.js", PLACE % moved, "e.5-2,e.9-0", ["e.6-0,e.8-0", "f.1-0,e.9-1"]) == "f.1-0,e.9-1"
+    assert run("positions.js", "m.positionAt(5000, a)", "e.9-0,f.1-1") == (
+        "e.4999-18446744073709551615,f.4999-18446744073709551615"
+    )
+
+
+def test_one_stream_begins_where_the_slowest_stands(run: Run) -> None:
+    script = """(() => {
+        const roster = new m.Roster();
+        for (const [id, channels, place, covered] of a) roster.set(id, {channels, place, visible: true, covered});
+        return [roster.plan(b, c), roster.mixed];
+    })()"""
+    two = [["x", ["a"], "e.9-0", True], ["y", ["b*"], "e.5-0", False]]
+    assert run("roster.js", script, two, ["a"], "e.9-0") == [
+        {"channels": ["a", "b*"], "position": "e.5-0"},
+        True,
+    ]
+    assert run("roster.js", script, two, None, None)[0]["position"] == "e.5-0"
+    same = [["x", ["a"], "e.9-0", True], ["y", ["a"], "e.9-1", False]]
+    assert run("roster.js", script, same, ["a"], "e.9-0") == [None, False]
+    everything = [["x", ["a"], "e.9-0", True], ["y", [], "e.9-1", False]]
+    assert run("roster.js", script, everything, ["a"], "e.9-0")[0] == {"channels": [], "position": "e.9-0"}
+
+
+# -- moments.js, diff.js ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "moment"),
+    [
+        ("10 min ago", "2025-11-21T22:37:55.123Z"),
+        ("90s", "2025-11-21T22:46:25.123Z"),
+        ("an hour ago", "2025-11-21T21:47:55.123Z"),
+        ("1h 30m ago", "2025-11-21T21:17:55.123Z"),
+        ("2 days ago", "2025-11-19T22:47:55.123Z"),
+        ("Yesterday 17:30", "2025-11-20T17:30:00.000Z"),
+        ("yesterday", "2025-11-20T00:00:00.000Z"),
+        ("today 5pm", "2025-11-21T17:00:00.000Z"),
+        ("17:30", "2025-11-21T17:30:00.000Z"),
+        ("23:30", "2025-11-20T23:30:00.000Z"),
+        ("friday 9:00", "2025-11-14T09:00:00.000Z"),
+        ("Thu", "2025-11-20T00:00:00.000Z"),
+        ("3 Nov 12:00:01.5", "2025-11-03T12:00:01.500Z"),
+        ("Dec 24", "2024-12-24T00:00:00.000Z"),
+        ("2025-11-21T09:00+01:00", "2025-11-21T08:00:00.000Z"),
+        ("2025-11-21 09:00", "2025-11-21T09:00:00.000Z"),
+        ("2025-11-21", "2025-11-21T00:00:00.000Z"),
+        ("1763765275123", "2025-11-21T22:47:55.123Z"),
+        ("now", "2025-11-21T22:47:55.123Z"),
+        ("soon", None),
+        ("2025-02-31", None),
+        ("25:00", None),
+        ("10 moons ago", None),
+        ("7", None),
+        ("", None),
+    ],
+)
+def test_a_moment_in_human_words(run: Run, said: str, moment: str | None) -> None:
+    at = run("moments.js", "m.momentOf(a, {now: 1763765275123, utc: true})", said)
+    assert at == (moment and round(datetime.fromisoformat(moment).timestamp() * 1000))
+
+
+def test_which_lines_differ(run: Run) -> None:
+    lines = run("diff.js", "m.lineDiff(a, b)", "a\nb\nc\nd", "a\nc\nx\nd")
+    assert lines == [[" ", "a"], ["-", "b"], [" ", "c"], ["+", "x"], [" ", "d"]]
+    assert run("diff.js", "m.lineDiff(a, a)", "a\nb") == [[" ", "a"], [" ", "b"]]
 
 
 # -- snippets.js, publish.js --------------------------------------------------------------------------------------

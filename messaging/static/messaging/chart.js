@@ -1,11 +1,13 @@
-// Counts a second -> bars of the last minutes, drawn by uPlot. Without uPlot the page lives on, just without bars.
+// Counts a second -> bars of the last minutes, one colour a channel, drawn by uPlot. Without uPlot the page lives on, just
+// without bars.
 
-import { $, el } from "./dom.js";
+import { $, el, hue } from "./dom.js";
 import { clock, count, messages, rate } from "./format.js";
 import { perSecond } from "./rates.js";
 
 const LONGEST = 300; // seconds
 const BAR = 6; // pixels a second
+const MOST = 6; // channels with a colour of their own; the others together are grey
 
 export class RateChart {
   #box = $("rate-chart");
@@ -21,19 +23,22 @@ export class RateChart {
   async #start() {
     const { default: UPlot } = await import("./vendor/uplot/uPlot.esm.js");
     this.#box.append(this.#tip);
-    const make = () => {
+    this.#make = () => {
       this.#plot?.destroy();
-      this.#plot = new UPlot(this.#settings(UPlot), this.#data ?? [[], []], this.#box);
+      this.#plot = new UPlot(this.#settings(UPlot), this.#data ?? [[], ...this.#names.map(() => []), []], this.#box);
     };
-    make();
-    document.addEventListener("theme", make);
+    this.#make();
+    document.addEventListener("theme", this.#make);
     new ResizeObserver(() => {
       this.#plot.setSize(this.#size());
       if (this.#latest) this.update(...this.#latest);
     }).observe(this.#box);
   }
 
+  #make = null;
   #data = null;
+  #counts = []; // of each name, then of the others
+  #names = [];
   #latest = null;
 
   #size() {
@@ -41,7 +46,9 @@ export class RateChart {
   }
 
   #settings(UPlot) {
-    const fill = this.#colour("--accent");
+    const bars = UPlot.paths.bars({ size: [0.72, 12], align: 1, radius: 0.2 });
+    // Behind each other: the whole height first, in the colour of the topmost, then less and less.
+    const one = (fill) => ({ stroke: "transparent", fill, points: { show: false }, paths: bars });
     const text = this.#colour("--text-3");
     const line = this.#colour("--line");
     const low = this.#box.clientHeight < 50;
@@ -51,7 +58,7 @@ export class RateChart {
       legend: { show: false },
       cursor: { y: false, drag: { setScale: false }, points: { show: false } },
       scales: { x: { time: true }, y: { range: (plot, low, high) => [0, Math.max(4, high * 1.1)] } },
-      series: [{}, { stroke: "transparent", fill, points: { show: false }, paths: UPlot.paths.bars({ size: [0.72, 12], align: 1, radius: 0.2 }) }],
+      series: [{}, one(this.#names.length ? this.#colour("--text-3") : this.#colour("--accent")), ...this.#names.map((name) => one(this.#colour("--hue", hue(name))))],
       axes: [
         { show: !low, stroke: text, font: "11px system-ui", size: 18, gap: 2, space: 110, grid: { show: false }, ticks: { show: false }, values: (plot, ticks) => ticks.map((tick) => this.#label(tick)) },
         { stroke: text, font: "11px system-ui", size: 36, gap: 4, space: 20, grid: { stroke: line, width: 1 }, ticks: { show: false }, values: (plot, ticks) => ticks.map((tick) => (tick > 0 && Number.isInteger(tick) ? count(tick) : "")) },
@@ -65,8 +72,8 @@ export class RateChart {
   }
 
   /** A token's colour as the canvas understands it. */
-  #colour(token) {
-    const probe = el("i", {});
+  #colour(token, scope = "") {
+    const probe = el("i", { class: scope });
     probe.style.color = `var(${token})`;
     this.#box.append(probe);
     const { color } = getComputedStyle(probe);
@@ -79,7 +86,10 @@ export class RateChart {
     const value = idx === null || idx === undefined || left < 0 ? null : plot.data[1][idx];
     this.#tip.hidden = value === null || value === undefined;
     if (this.#tip.hidden) return;
-    this.#tip.textContent = `${this.#label(plot.data[0][idx])}  ${messages(value)}`;
+    const lines = this.#names.map((name, at) => [this.#counts[at][idx], name]);
+    lines.push([this.#counts.at(-1)?.[idx] ?? 0, "others"]);
+    const listed = lines.filter(([n]) => n).sort(([a], [b]) => b - a);
+    this.#tip.textContent = [`${this.#label(plot.data[0][idx])}  ${messages(value)}`, ...listed.map(([n, name]) => `${count(n)}  ${name}`)].join("\n");
     const x = Math.min(left + 50, this.#box.clientWidth - this.#tip.offsetWidth - 4);
     this.#tip.style.transform = `translateX(${Math.round(x)}px)`;
   }
@@ -91,8 +101,25 @@ export class RateChart {
     const length = Math.max(40, Math.min(LONGEST, Math.round((this.#box.clientWidth - 40) / BAR)));
     const counts = rates.all.series(last, length);
     const seconds = counts.map((_, at) => last - length + 1 + at);
-    this.#data = [seconds, counts.map((n, at) => (seconds[at] < rates.since ? null : n))];
-    this.#plot?.setData(this.#data);
+    const busiest = [...rates.channels].map(([name, ring]) => [name, ring.series(last, length)]);
+    for (const one of busiest) one.push(one[1].reduce((sum, n) => sum + n, 0));
+    busiest.sort((a, b) => b[2] - a[2]);
+    const own = busiest.slice(0, MOST).filter(([, , sum]) => sum).sort(([a], [b]) => (a < b ? -1 : 1));
+    const names = own.map(([name]) => name);
+    const rest = counts.map((n, at) => own.reduce((left, [, each]) => left - each[at], n));
+    this.#counts = [...own.map(([, each]) => each), rest];
+    const known = (series) => series.map((n, at) => (seconds[at] < rates.since ? null : n));
+    const stacked = [];
+    let height = counts;
+    for (const each of [rest, ...this.#counts.slice(0, -1)]) {
+      stacked.push(known(height));
+      height = height.map((n, at) => n - each[at]);
+    }
+    this.#data = [seconds, ...stacked];
+    const changed = names.join("\n") !== this.#names.join("\n");
+    this.#names = names;
+    if (changed) this.#make?.();
+    else this.#plot?.setData(this.#data);
     $("rate-now").textContent = rate(perSecond(rates.all, now));
     const peak = Math.max(0, ...this.#data[1]);
     $("rate-peak").textContent = peak ? `peak ${count(peak)}` : "";

@@ -21,8 +21,9 @@ export function tinted(tokens) {
 }
 
 /** Control characters and those that turn the direction of text, made visible: ␀ ␊ ⟨U+202E⟩. */
-export function visible(text) {
+export function visible(text, keepLines = false) {
   return text.replace(CONTROL, (char) => {
+    if (keepLines && char === "\n") return char;
     const code = char.charCodeAt(0);
     if (code < 0x20) return String.fromCharCode(0x2400 + code);
     return code === 0x7f ? "␡" : `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;

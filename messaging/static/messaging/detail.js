@@ -2,13 +2,14 @@
 
 import { copy, copyButton } from "./clipboard.js";
 import { laidOut, tinted, visible } from "./code.js";
+import { lineDiff } from "./diff.js";
 import { $, el, hue, icon } from "./dom.js";
 import { fullTime, size, span } from "./format.js";
-import { pretty } from "./jsontext.js";
+import { indented, pretty } from "./jsontext.js";
 import { bytesOf } from "./record.js";
-import { asCommand, asEvent, asPython } from "./snippets.js";
+import { asCommand, asCurl, asEvent, asPython } from "./snippets.js";
 
-const TABS = { pretty: "Pretty", raw: "Raw", event: "Event" };
+const TABS = { pretty: "Pretty", raw: "Raw", diff: "Diff", event: "Event" };
 const OWN = ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "partitionkey"];
 
 export class Detail {
@@ -17,10 +18,15 @@ export class Detail {
   #record = null;
   #options;
   #messages;
+  #publishUrl;
   #on;
 
-  /** `on`: {close(), step(n), only(channel), again(record) or null}; `messages` of whole.js. */
-  constructor({ options, messages, on }) {
+  /**
+   * `on`: {close(), step(n), only(channel), context(record), filtered(), previous(record), again(record) or null};
+   * `messages` of whole.js; `publishUrl` for the copied curl.
+   */
+  constructor({ options, messages, publishUrl, on }) {
+    this.#publishUrl = publishUrl;
     this.#options = options;
     this.#messages = messages;
     this.#on = on;
@@ -101,6 +107,7 @@ export class Detail {
     if (record.cut) out.push(this.#cutNote(record));
     const code = (content, hex) => el(`pre.code${hex ? ".hex" : ""}`, {}, content);
     if (this.#tab === "raw") out.push(code(record.raw));
+    else if (this.#tab === "diff") out.push(...this.#diff(record));
     else if (this.#tab === "event") {
       const text = asEvent(record);
       const tokens = !record.cut && text.length < 96 * 1024 && pretty(text);
@@ -128,6 +135,21 @@ export class Detail {
     return el("div.note.cut-note", {}, el("span", {}, `The first 8 KiB of ${size(record.size)}.`), el("button.button.small", { type: "button", onclick: load }, "Load full"));
   }
 
+  /** Against the message before it on its channel. */
+  #diff(record) {
+    const before = this.#on.previous(record);
+    if (!before) return [el("p.note", {}, `This page holds no earlier message on ${record.channel || "its channel"}.`)];
+    if (before.cut || record.cut || [before, record].some(({ kind }) => kind === "binary")) return [el("p.note", {}, "One of the two is not text, or too large to be compared.")];
+    const text = ({ kind, raw }) => visible((kind === "json" && indented(raw)) || raw, true);
+    const lines = lineDiff(text(before), text(record));
+    if (!lines) return [el("p.note", {}, "They are too long to be compared.")];
+    const changed = lines.filter(([sign]) => sign !== " ").length;
+    const words = { "+": "added: ", "-": "removed: " };
+    const marked = ([sign, line]) => el(`span.${{ "+": "plus", "-": "minus", " ": "same" }[sign]}`, {}, sign !== " " && el("span.unseen", {}, words[sign]), `${line}\n`);
+    const head = changed ? `Against the one ${span(record.ms - before.ms)} before it` : `The same as the one ${span(record.ms - before.ms)} before it`;
+    return [el("p.note", {}, head), el("pre.code.diff", {}, ...lines.map(marked))];
+  }
+
   #facts(record) {
     const { utc } = this.#options;
     const list = el("dl.facts");
@@ -153,16 +175,17 @@ export class Detail {
   }
 
   #foot(record) {
-    const { again, only } = this.#on;
+    const { again, only, context, filtered } = this.#on;
     const menu = el("details.menu", {}, el("summary.button", {}, icon("copy"), "Copy as"));
     const item = (label, make) => el("button", { type: "button", onclick: async () => ((menu.open = false), copy(make(await this.#messages.whole(record)))) }, label);
-    menu.append(el("div", {}, item("manage.py command", asCommand), item("Python", asPython), item("CloudEvents JSON", asEvent), item("Link to this message", () => new URL(this.#messages.addressOf(record.at), location.href).href)));
+    menu.append(el("div", {}, item("manage.py command", asCommand), item("Python", asPython), record.kind !== "binary" && item("curl", (whole) => asCurl(whole, this.#publishUrl)), item("CloudEvents JSON", asEvent), item("Link to this message", () => new URL(this.#messages.addressOf(record.at), location.href).href)));
     if (record.error) return el("div.panel-foot");
     return el(
       "div.panel-foot",
       {},
       again && el("button.button", { type: "button", title: "Put it into the publish box", onclick: async () => again(await this.#messages.whole(record)) }, icon("again"), "Use again"),
-      el("button.button", { type: "button", onclick: () => only(record.channel) }, "Only this channel"),
+      filtered() && el("button.button", { type: "button", title: "Without filters, among the messages around it (x)", onclick: () => context(record) }, icon("context"), "In context"),
+      el("button.button", { type: "button", title: "Only this channel", onclick: () => only(record.channel) }, "Only this"),
       el("div.grow"),
       menu,
     );

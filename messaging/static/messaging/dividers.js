@@ -7,6 +7,7 @@ import { count, messages } from "./format.js";
 export function dividerNode(row, { act, storedUrl }) {
   const stored = storedUrl && el("a", { href: storedUrl }, "Open stored messages");
   const button = (text, onclick) => el("button.link-button", { type: "button", onclick }, text);
+  if (row.note) return [el("b", {}, row.note), el("span", {}, "Here are the newest messages instead."), stored];
   if (row.full) {
     return [
       el("b", {}, "The page is full"),

@@ -14,14 +14,14 @@ function teaching() {
   return part;
 }
 
-/** `facts`: {shown, messages, waiting, cleared, channels, state}; `act`: {clearSearch, allChannels, again}. */
-export function showEmpty({ shown, messages, waiting, cleared, channels, state }, act) {
+/** `facts`: {shown, messages, waiting, cleared, channels, from, state}; `act`: {clearSearch, allChannels, again, backToLive, when}. */
+export function showEmpty({ shown, messages, waiting, cleared, channels, from, state }, act) {
   const settled = state.name === "live" || state.name === "behind";
   let reason = "";
   if (shown) reason = "";
   else if (state.name === "refused" && state.text) reason = "refused";
   else if (messages) reason = "search";
-  else if (settled && !waiting) reason = cleared ? "cleared" : channels.length ? `channels ${channels.join(", ")}` : "teach";
+  else if (settled && !waiting) reason = cleared ? "cleared" : from !== null ? "since" : channels.length ? `channels ${channels.join(", ")}` : "teach";
   const box = $("empty");
   if (box.dataset.reason === reason) return;
   box.dataset.reason = reason;
@@ -34,6 +34,7 @@ export function showEmpty({ shown, messages, waiting, cleared, channels, state }
       search: () => card("No message matches", "The search looks through what this page holds. New messages that match will appear.", button("Clear the search", act.clearSearch)),
       refused: () => card("The server does not take this filter", state.text, button("Listen to all channels", act.allChannels)),
       channels: () => card("Nothing here yet", `This page is listening to ${channels.join(", ")}.`, button("Listen to all channels", act.allChannels)),
+      since: () => card("Nothing since then", `No message has come since ${act.when(from)}.`, button("Back to live", act.backToLive)),
       cleared: () => card("Cleared", "New messages will appear. Nothing was deleted.", button("Show recent messages again", act.again)),
     }[kind](),
   );

@@ -6,15 +6,20 @@ import { Detail } from "./detail.js";
 import { dividerNode } from "./dividers.js";
 import { $, el } from "./dom.js";
 import { showEmpty } from "./empty.js";
+import { watchExport } from "./export.js";
 import { compileSearch, readAddress, toggleMute, writeAddress } from "./filters.js";
 import { watchScrolling } from "./follow.js";
+import { watchJump } from "./jump.js";
+import { fullTime } from "./format.js";
 import { bindKeys } from "./keys.js";
 import { Painter } from "./painter.js";
+import { findPlace } from "./place.js";
 import { recall, remember } from "./prefs.js";
 import { PublishBox } from "./publish.js";
 import { Rates } from "./rates.js";
 import { toRecord } from "./record.js";
 import { Rows } from "./rows.js";
+import { watchSaved } from "./saved.js";
 import { showFoot, showPause, showState, showTitle } from "./status.js";
 import { Store } from "./store.js";
 import { Subscription } from "./stream.js";
@@ -28,11 +33,14 @@ const rates = new Rates();
 const messages = wholeMessages(site.at);
 
 let match = null; // the compiled search
-let pausedBy = null; // null, "you" or "scroll"
+let pausedBy = null; // null, "you", "scroll" or "place"
 let waitingMatch = 0;
 let retention = null;
 let readingFrom = false; // reads from a place in the past: stops when the page is full instead of dropping rows
 let selected = null;
+let target = null; // {at} or {ms}: what the reader wants to see, until it has come
+let revealing = null; // the message to be scrolled to with the next drawing
+let starts = 0;
 let cleared = false; // by the reader: an empty page is then no wonder
 
 const stream = new Subscription(site.stream, {
@@ -41,15 +49,18 @@ const stream = new Subscription(site.stream, {
   hello: (facts) => (retention = facts.retention),
   live: () => {
     readingFrom = false;
+    showTarget();
     showWhyEmpty();
   },
   messages: (batch) => take(batch.map(({ id, data }) => toRecord(id, data))),
   gap: (gap) => painter.add(store.divide({ gap })),
 });
 const now = () => stream.now();
-const act = { readFrom, backToLive: () => start() };
+const act = { readFrom, backToLive: () => choose({ from: null }) };
 const rows = new Rows({ options, now, dividerNode: (row) => dividerNode(row, { act, storedUrl: site.stored }), end: endOfRows });
 const painter = new Painter(rows, store, () => {
+  if (revealing) rows.reveal(revealing);
+  revealing = null;
   rows.select(selected);
   showNumbers();
   showWhyEmpty();
@@ -60,9 +71,13 @@ const publishBox = new PublishBox({ sent: () => channels.ask() });
 const detail = new Detail({
   options,
   messages,
+  publishUrl: new URL(site.publish, location.href).href,
   on: {
     close: () => openPanel(null),
     step: (n) => step(n),
+    context: (record) => showInContext(record),
+    filtered: () => Boolean(address.search || address.channels.length),
+    previous: (record) => previousOf(record),
     only: (name) => choose({ channels: [name.replace(/[*?[\]\\]/g, "\\$&")] }),
     again: publishBox.exists ? (record) => (publishBox.fill(record), openPanel("publish")) : null,
   },
@@ -80,6 +95,7 @@ function take(records) {
   if (readingFrom && store.full) {
     stream.close();
     painter.add(store.divide({ full: true, count: store.messages, position: fresh.at(-1)?.position ?? stream.position }));
+    showTarget();
   }
 }
 
@@ -108,31 +124,81 @@ function endOfRows() {
 }
 
 function showWhyEmpty() {
-  const facts = { shown: rows.shown, messages: store.messages, waiting: store.waiting, cleared, channels: address.channels, state: stream.state };
-  showEmpty(facts, { clearSearch: () => search(""), allChannels: () => choose({ channels: [] }), again: () => start() });
+  const facts = { shown: rows.shown, messages: store.messages, waiting: store.waiting, cleared, channels: address.channels, from: address.from, state: stream.state };
+  showEmpty(facts, { clearSearch: () => search(""), allChannels: () => choose({ channels: [] }), again: () => start(), backToLive: act.backToLive, when: (ms) => fullTime(ms, options.utc) });
 }
 
 // -- what the reader does ----------------------------------------------------------------------------------------
 
-function start(from = { last: address.last }) {
+function restart() {
   store.reset();
   cleared = false;
+  target = revealing = pausedBy = null;
   rates.reset();
   resume();
-  readingFrom = Boolean(from.position);
   painter.all();
-  stream.open({ channels: address.channels, ...from });
+  return ++starts;
+}
+
+/** As the address says: the newest messages, or those since a moment, or those around one of them. */
+async function start() {
+  const mine = restart();
+  readingFrom = address.around !== null || address.from !== null;
+  if (!readingFrom) return stream.open({ channels: address.channels, last: address.last });
+  stream.close();
+  const { position, error } = await findPlace(site.place, address);
+  if (mine !== starts) return;
+  if (error) painter.add(store.divide({ note: error }));
+  else target = address.around ? { at: address.around } : { ms: address.from };
+  readingFrom = !error;
+  stream.open({ channels: address.channels, ...(error ? { last: address.last } : { position }) });
 }
 
 function readFrom(position) {
-  start({ position, last: 0 });
+  restart();
+  readingFrom = true;
+  stream.open({ channels: address.channels, position });
+}
+
+/** All that was asked for is here: shows the message it was about, and stays there. */
+function showTarget() {
+  const wanted = target;
+  target = null;
+  if (!wanted) return;
+  const record = store.rows.find((row) => row.key && (wanted.at ? row.at === wanted.at : row.ms >= wanted.ms));
+  if (record) reveal(record);
+  else if (wanted.at) painter.add(store.divide({ note: "The message is not among these." }));
+}
+
+function reveal(record) {
+  pause("place");
+  pausedBy = "place";
+  selected = revealing = record;
+  painter.all();
+}
+
+function showInContext(record) {
+  if (address.channels.length || !store.rows.includes(record)) return choose({ channels: [], search: "", from: null, around: record.at });
+  Object.assign(address, { search: "", around: record.at });
+  history.pushState(null, "", location.pathname + writeAddress(address));
+  $("search").value = "";
+  applySearch();
+  reveal(record);
+}
+
+/** The message before it with the same key on the same channel, or at least on the same channel. */
+function previousOf(record) {
+  const earlier = store.rows.slice(0, Math.max(0, store.rows.indexOf(record))).filter((row) => row.key && row.channel === record.channel);
+  const { partitionkey } = record.event;
+  return (partitionkey && earlier.findLast((row) => row.event.partitionkey === partitionkey)) || earlier.at(-1);
 }
 
 /** Changes the address, which is the one place where filters live, and reconnects. */
 function choose(change) {
-  Object.assign(address, change);
+  Object.assign(address, { around: null }, change);
   history.pushState(null, "", location.pathname + writeAddress(address));
-  channels.show(address.channels, address.search);
+  $("search").value = address.search;
+  applySearch();
   start();
 }
 
@@ -160,9 +226,19 @@ function pause(why) {
 
 function resume() {
   if (!store.paused) return;
+  const left = pausedBy === "place";
   pausedBy = null;
   store.resume();
   painter.all();
+  if (left) leavePlace();
+}
+
+/** From a place in the past to what happens now. */
+function leavePlace() {
+  const stopped = stream.state.name === "stopped";
+  Object.assign(address, { from: null, around: null });
+  history.replaceState(null, "", location.pathname + writeAddress(address));
+  if (stopped) start();
 }
 
 function clearView() {
@@ -212,6 +288,7 @@ function showOptions() {
 
 const togglePause = () => (store.paused ? resume() : pause("you"));
 const toggleZone = () => setOption("utc", !options.utc);
+const toggleOrder = () => setOption("newestFirst", !options.newestFirst);
 const toggleWrap = () => setOption("wrap", !options.wrap);
 const togglePublish = () => publishBox.exists && openPanel($("publish").hidden ? "publish" : null);
 
@@ -219,7 +296,7 @@ $("pause").addEventListener("click", togglePause);
 $("banner-resume").addEventListener("click", resume);
 $("clear").addEventListener("click", clearView);
 $("wrap").addEventListener("click", toggleWrap);
-$("order").addEventListener("click", () => setOption("newestFirst", !options.newestFirst));
+$("order").addEventListener("click", toggleOrder);
 $("zone").addEventListener("click", toggleZone);
 $("help-open").addEventListener("click", () => $("help").showModal());
 $("help").addEventListener("click", (event) => event.target === $("help") && $("help").close());
@@ -237,11 +314,12 @@ $("rows").addEventListener("click", (event) => {
 watchScrolling($("rows"), { atNewest: () => rows.atNewest, onLeave: () => pause("scroll"), onReturn: () => pausedBy === "scroll" && resume(), keepAtNewest: () => !store.paused && rows.toNewest() });
 window.addEventListener("online", () => stream.retryNow());
 window.addEventListener("popstate", () => {
-  const before = JSON.stringify([address.channels, address.last]);
+  const asked = () => JSON.stringify([address.channels, address.last, address.from, address.around]);
+  const before = asked();
   Object.assign(address, readAddress(location.search));
   $("search").value = address.search;
   applySearch();
-  if (JSON.stringify([address.channels, address.last]) !== before) start();
+  if (asked() !== before) start();
 });
 
 bindKeys({
@@ -252,9 +330,14 @@ bindKeys({
   ArrowDown: () => step(1),
   ArrowUp: () => step(-1),
   Enter: () => (selected ? openPanel("detail", selected) : false),
-  Escape: () => ($("panel").hidden ? false : openPanel(null)),
+  Escape: () => ($("panel").hidden || document.querySelector(":popover-open") ? false : openPanel(null)),
   g: () => (resume(), rows.toNewest()),
   c: clearView,
+  f: () => $("jump-open").click(),
+  s: () => $("saved-open").click(),
+  e: () => $("export-open").click(),
+  x: () => (selected?.at ? showInContext(selected) : false),
+  o: toggleOrder,
   w: toggleWrap,
   u: toggleZone,
   p: () => togglePublish(),
@@ -262,6 +345,9 @@ bindKeys({
   "?": () => $("help").showModal(),
 });
 
+watchJump({ options, now, to: (ms) => choose({ from: ms }) });
+watchSaved({ address, use: choose });
+watchExport({ url: site.export, address });
 showOptions();
 $("search").value = address.search;
 applySearch();

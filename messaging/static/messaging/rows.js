@@ -29,6 +29,7 @@ export class Rows {
   #match = null;
   #newest = null; // the block that is being filled
   #selected = null;
+  #marked = null;
   #tabbable = null;
   #widest = 0;
   #sight;
@@ -197,6 +198,7 @@ export class Rows {
     const row = el("div.row", { role: "row", tabindex: "-1" });
     if (fresh) row.classList.add("fresh");
     if (record.error) row.classList.add("unreadable");
+    if (record === this.#marked) row.classList.add("marked");
     row.record = record;
     row.append(
       el("span.time", { role: "gridcell" }, date, el("b", {}, time), millis),
@@ -245,8 +247,17 @@ export class Rows {
     this.#list.scrollTop = this.#options.newestFirst ? 0 : this.#list.scrollHeight;
   }
 
-  elementOf(record) {
-    return this.#elements.get(record);
+  /** Brings a message into the middle and marks it; false when the search hides it. */
+  reveal(record) {
+    while (!this.#elements.has(record) && this.#older.includes(record)) this.#extend();
+    const element = this.#elements.get(record);
+    this.#log.querySelector(".row.marked")?.classList.remove("marked");
+    if (!element) return false;
+    element.classList.add("marked");
+    this.#marked = record;
+    // Twice: blocks on the way get their true height when they come into sight.
+    for (let n = 0; n < 2; n++) element.scrollIntoView({ block: "center" });
+    return true;
   }
 
   select(record) {

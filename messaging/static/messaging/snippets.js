@@ -23,6 +23,18 @@ export function asPython(record) {
   return `${imports}from messaging import publish\n\npublish(${python(record.channel)}, ${data}${options})\n`;
 }
 
+const CSRF_TOKEN = "c".repeat(32); // any will do, as long as the cookie and the header agree
+
+/** A POST to the publish view. Who runs it puts the id of a session into $SESSIONID. Null for bytes: a form has only text. */
+export function asCurl(record, url) {
+  if (record.kind === "binary") return null;
+  const { type, key } = extras(record);
+  const fields = { channel: record.channel, type, key, kind: record.kind, data: record.raw };
+  const lines = [`curl -sS ${shell(url)}`, `-b "sessionid=$SESSIONID; csrftoken=${CSRF_TOKEN}"`, `-H 'X-CSRFToken: ${CSRF_TOKEN}' -H ${shell(`Referer: ${url}`)}`];
+  for (const [name, value] of Object.entries(fields)) if (value) lines.push(`--data-urlencode ${shell(`${name}=${value}`)}`);
+  return lines.join(" \\\n  ");
+}
+
 /** The CloudEvents envelope, its data as published. */
 export function asEvent(record) {
   const head = JSON.stringify(record.event).slice(0, -1);

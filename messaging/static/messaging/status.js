@@ -42,7 +42,7 @@ export function showState(state) {
   badge.title = { waiting: `${state.why ?? ""}. Click to try now.`, refused: signedOut ? "You are signed out, or may no longer view messages. Click to sign in" : (state.text ?? ""), behind: "This page shows messages later than they are logged" }[state.name] ?? "";
 }
 
-/** `why` is "you" or "scroll"; `matching` counts the waiting messages that the search lets through, null without a search. */
+/** `why` is "you", "scroll" or "place" (the reader looks at a place in the past); `matching` counts the waiting messages that the search lets through, null without a search. */
 export function showPause({ paused, why, waiting, matching, cap }) {
   const button = $("pause");
   button.toggleAttribute("data-paused", paused);
@@ -50,10 +50,10 @@ export function showPause({ paused, why, waiting, matching, cap }) {
   $("banner").hidden = !paused;
   if (!paused) return;
   const news = waiting ? `${count(waiting)} new${matching === null ? "" : `, ${count(matching)} of them match`}` : "nothing new yet";
-  const reason = why === "scroll" ? " · scrolled away from the newest" : "";
+  const reason = { scroll: " · scrolled away from the newest", place: " · the marked message" }[why] ?? "";
   const over = waiting > cap ? ` · only the newest ${count(cap)} are kept` : "";
   $("banner-text").textContent = `Paused: ${news}${reason}${over}`;
-  $("banner-resume").textContent = why === "scroll" ? "To the newest" : "Resume";
+  $("banner-resume").textContent = why === "you" ? "Resume" : "To the newest";
 }
 
 export function showFoot({ store, rows, search, retention, now }) {
@@ -62,7 +62,7 @@ export function showFoot({ store, rows, search, retention, now }) {
   $("foot-shown").textContent = search ? `${count(rows.matching)} of ${messages(store.messages)} match` : `${messages(store.messages)} here${gone}`;
   if (!retention) return;
   const oldest = retention.oldest === null ? "empty so far" : `oldest ${ago(retention.oldest, now)}`;
-  $("foot-kept").textContent = `The log keeps ${count(retention.cap)} · ${oldest}`;
+  $("foot-kept").textContent = `The log holds ${count(Math.max(retention.entries, store.messages))}, keeps ${count(retention.cap)} · ${oldest}`;
 }
 
 export function showTitle({ paused, waiting, state }) {

@@ -1,0 +1,125 @@
+"""Finding things on the live page: a moment, a message in its context, saved filters, the difference, the export."""
+
+import json
+import re
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.conftest import OpenPage
+from tests.pages.live import Send, Shot, numbers, open_live, rows, shown_numbers
+from tests.sites import Site
+
+pytestmark = pytest.mark.browser
+
+
+def marked(page: Page) -> str:
+    expect(page.locator(".row.marked")).to_be_in_viewport()
+    return page.locator(".row.marked .payload").inner_text()
+
+
+def test_a_message_in_its_context_and_back_to_live(page: Page, send: Send, screenshot: Shot) -> None:
+    for n in range(6):
+        send("context.noise", *numbers(100 * n, 100 * n + 100))
+        send("context.needle", f"needle {n}")
+    open_live(page, "?channel=context.needle&q=needle")
+    rows(page, 6)
+    page.locator(".row", has_text="needle 2").click()
+    page.get_by_role("button", name="In context").click()
+    expect(page).to_have_url(re.compile(r"/messages/\?around=0\.\d+-\d+$"))
+    assert marked(page) == "needle 2"
+    screenshot(page, "live-context")
+    expect(page.locator("#banner-text")).to_contain_text("the marked message")
+    above = page.locator(".row.marked").evaluate("row => row.previousElementSibling?.record.raw")
+    assert above == '{"n":300}'
+    send("context.noise", {"n": 1000})
+    expect(page.locator("#banner-text")).to_contain_text("1 new")
+    page.reload()
+    assert marked(page) == "needle 2"
+    page.get_by_role("button", name="To the newest").click()
+    expect(page.locator(".row").first).to_contain_text('{"n": 1000}')
+    expect(page).to_have_url(re.compile(r"/messages/$"))
+    page.go_back()
+    expect(page).to_have_url(re.compile("needle"))
+
+
+def test_a_jump_to_a_time(page: Page, send: Send, screenshot: Shot) -> None:
+    send("jump", *numbers(0, 100))
+    open_live(page, "?channel=jump&last=10")
+    rows(page, 10)
+    page.keyboard.press("f")
+    field = page.get_by_label("Time to jump to")
+    field.fill("whenever")
+    expect(page.locator("#jump-said")).to_contain_text("Such as")
+    field.fill("10 min ago")
+    expect(page.locator("#jump-said")).to_contain_text(str(datetime.now(UTC).year))
+    screenshot(page, "live-jump")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("from="))
+    assert marked(page) == '{"n": 0}'
+    expect(page.locator("#foot-shown")).to_have_text("100 messages here")
+    page.keyboard.press("g")
+    expect(page.locator("#banner")).to_be_hidden()
+    assert shown_numbers(page) == list(range(99, -1, -1))
+
+
+def test_filters_can_be_saved(page: Page, send: Send, screenshot: Shot) -> None:
+    send("saved.a", "apple")
+    send("saved.b", "bee")
+    open_live(page, "?channel=saved.*&q=-bee")
+    page.keyboard.press("s")
+    expect(page.locator("#saved-none")).to_be_visible()
+    page.get_by_label("Name for these filters").fill("No bees")
+    page.keyboard.press("Enter")
+    expect(page.locator("#saved-list")).to_contain_text("No bees")
+    screenshot(page, "live-saved")
+    page.goto("/messages/?channel=saved.b")
+    rows(page, 1)
+    page.get_by_role("button", name="Saved filters").click()
+    page.locator("#saved-list .pick").click()
+    expect(page).to_have_url(re.compile(r"channel=saved\.\*&q=-bee$"))
+    expect(page.locator(".row .payload")).to_have_text("apple")
+    page.keyboard.press("s")
+    page.get_by_label("Forget No bees").click()
+    expect(page.locator("#saved-list li")).to_have_count(0)
+
+
+def test_the_export_is_what_the_filters_let_through(page: Page, send: Send) -> None:
+    send("export", *numbers(0, 300), "text")
+    open_live(page, "?channel=export&q=-text&last=10")
+    page.keyboard.press("e")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="NDJSON").click()
+    lines = [json.loads(line) for line in download.value.path().read_text().splitlines()]
+    assert [line["event"]["data"]["n"] for line in lines] == list(range(299, -1, -1))
+
+
+def test_the_difference_to_the_message_before(page: Page, send: Send, screenshot: Shot) -> None:
+    send("diff", {"id": 1, "state": "new", "total": 5}, key="1")
+    send("diff", {"id": 2}, key="2")
+    send("diff", {"id": 1, "state": "paid", "total": 5}, key="1")
+    open_live(page, "?channel=diff")
+    page.locator(".row").first.click()
+    page.get_by_role("tab", name="Diff").click()
+    expect(page.locator(".diff .minus")).to_contain_text('"state": "new"')
+    expect(page.locator(".diff .plus")).to_contain_text('"state": "paid"')
+    expect(page.locator(".diff .same")).to_have_count(4)
+    screenshot(page, "live-diff")
+    page.keyboard.press("j")
+    expect(page.locator(".diff .minus")).not_to_have_count(0)
+    page.keyboard.press("j")
+    expect(page.locator("#detail-body")).to_contain_text("no earlier message")
+
+
+def test_a_copied_curl_publishes(site: Site, open_page: OpenPage, send: Send) -> None:
+    page = open_page(site)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    send("curl", {"it's": 1})
+    open_live(page, "?channel=curl")
+    page.locator(".row").click()
+    page.get_by_text("Copy as", exact=True).click()
+    page.get_by_role("button", name="curl", exact=True).click()
+    command = page.evaluate("() => navigator.clipboard.readText()")
+    assert command.startswith(f"curl -sS {site.url}/messages/publish/")
+    assert """--data-urlencode 'data={"it'\\''s":1}'""" in command
