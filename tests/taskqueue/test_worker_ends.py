@@ -1,0 +1,115 @@
+"""How workers end, and how their tasks outlive them: signals, kills, an outage of Redis. All are started at once."""
+
+import json
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from messaging.taskqueue.job import State
+from tests.processes import Process, exists
+from tests.taskqueue import worker_tasks as tasks
+from tests.taskqueue.workers import Workshop, processes_of
+from tests.waiting import eventually
+
+Workers = dict[str, Process]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def workers(workshop_of_the_file: Workshop) -> Workers:
+    work = workshop_of_the_file.work
+    return {
+        "slow": work("--queues", "slow", "--drain-seconds", "0.3"),
+        "at once": work("--queues", "at-once", "--concurrency", "1"),
+        "killed": work("--queues", "shared", "--id", "killed"),
+        "orphaned": work("--queues", "orphaned"),
+    }
+
+
+def running(workshop: Workshop, queue: str, key: str) -> Any:
+    """A task that runs until ``key`` is set."""
+    result = tasks.wait.using(queue_name=queue).enqueue(key)
+    workshop.wait_for_mark(f"began {key}")
+    return result
+
+
+def test_drain_that_takes_too_long_hands_back(workshop: Workshop, workers: Workers) -> None:
+    results = [running(workshop, "slow", "slow"), tasks.await_.using(queue_name="slow").enqueue("aslow")]
+    workshop.wait_for_mark("began aslow")
+    assert workers["slow"].terminate() == 5
+    for result in results:
+        job = workshop.job(result)
+        assert (job.state, job.attempt, job.crashes) == (State.READY, 0, 0)
+    workshop.wait_for_mark("cancelled aslow")  # a coroutine may tidy up
+
+
+def test_second_signal_hands_back_and_ends(workshop: Workshop, workers: Workers) -> None:
+    worker = workers["at once"]
+    result = running(workshop, "at-once", "at once")
+    behind = tasks.add.using(queue_name="at-once").enqueue(1, 1)
+    assert workshop.job(behind).state is State.READY  # never more than there are free slots
+    worker.signal(signal.SIGINT)
+    with pytest.raises(AssertionError):
+        worker.wait(0.5)
+    worker.signal(signal.SIGTERM)
+    assert worker.wait() == 130
+    job = workshop.job(result)
+    assert (job.state, job.attempt, job.crashes) == (State.READY, 0, 0)
+
+
+def test_a_killed_supervisor_leaves_processes_that_finish(workshop: Workshop, workers: Workers) -> None:
+    worker = workers["orphaned"]
+    result = running(workshop, "orphaned", "orphaned")
+    pids = processes_of(worker)
+    worker.kill()
+    time.sleep(1.6)  # more than a lease: the process keeps it by itself
+    workshop.set("orphaned")
+    job = workshop.ended(result)
+    assert (job.state, len(job.attempts)) == (State.SUCCEEDED, 1)
+    eventually(lambda: not any(exists(pid) for pid in pids), timeout=30)
+
+
+def test_tasks_of_a_dead_machine_run_elsewhere(workshop: Workshop, workers: Workers) -> None:
+    worker = workers["killed"]
+    result = running(workshop, "shared", "shared")
+    pids = processes_of(worker)
+    for pid in (worker.pid, *pids):
+        os.kill(pid, signal.SIGKILL)
+    workshop.set("shared")
+    workshop.work("--queues", "shared,lasting", "--ready-file", str(workshop.directory / "ready"))
+    job = workshop.ended(result)
+    assert (job.state, job.crashes, len(job.attempts)) == (State.SUCCEEDED, 1, 2)
+    assert job.attempts[0].worker.startswith(f"killed:{pids[0]}:")
+
+
+def test_an_outage_of_redis_is_two_lines_and_the_drain_finishes(workshop: Workshop) -> None:
+    """By the worker of the test before."""
+    worker, ready = workshop.started[-1], workshop.directory / "ready"
+    eventually(ready.exists, timeout=30)
+    result = running(workshop, "lasting", "lasting")
+    workshop.server.stop()
+    worker.wait_for("Redis is away")
+    eventually(lambda: not ready.exists(), timeout=30)
+    workshop.server.start()
+    worker.wait_for("over after .* Redis is away")
+    eventually(ready.exists, timeout=30)
+    after = tasks.add.using(queue_name="lasting").enqueue(2, 2)
+    assert workshop.ended(after).state is State.SUCCEEDED
+    worker.signal(signal.SIGTERM)
+    eventually(lambda: not ready.exists(), timeout=30)
+    workshop.set("lasting")
+    assert worker.wait() == 0
+    job = workshop.job(result)
+    assert (job.state, len(job.attempts)) == (State.SUCCEEDED, 1)
+    assert worker.stderr.count("WARNING") == 2 + worker.stderr.count("are ready again"), worker.stderr
+
+
+def test_a_burst_ends_when_nothing_is_left(workshop: Workshop) -> None:
+    results = tasks.add.using(queue_name="burst").enqueue_many([(number, 1) for number in range(30)])
+    counted = workshop.work("--queues", "burst", "--max-tasks", "7", "--processes", "2", "--json")
+    assert counted.wait() == 0
+    assert json.loads(counted.stdout.splitlines()[-1])["succeeded"] == 7
+    assert workshop.work("--queues", "burst", "--burst").wait() == 0
+    assert {workshop.job(result).state for result in results} == {State.SUCCEEDED}
