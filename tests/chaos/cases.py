@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tests.chaos import databases, deploys, disks, faults, links, loads, rights
+from tests.chaos import databases, deploys, disks, faults, guarded, links, loads, rights
 from tests.chaos.world import World
 
 FORGETFUL = {"appendonly": "no", "save": ""}
@@ -63,6 +63,14 @@ CASES = (
         world={"proxied": True, "listener_proxied": True},
         short=False,
         most=5,
+    ),
+    Case(
+        "fail-over to a replica that lags",
+        (guarded.fail_over_to_lagging_replica,),
+        "recorded",
+        world={"guarded": True},
+        short=False,
+        most=10,
     ),
     Case("bad input", (faults.garbage,)),
     Case("50 threads, Redis stalled", (loads.stall_before_crowd,), short=False, most=5),

@@ -87,6 +87,7 @@ def _become(order: dict[str, Any], parent: int) -> None:
 
 def _run(order: dict[str, Any]) -> int:
     from django.conf import settings
+    from django.core.cache import caches as django_caches
     from django.core.management import call_command
     from django.db import connections
 
@@ -100,6 +101,10 @@ def _run(order: dict[str, Any]) -> int:
     with suppress(AttributeError):
         del connections["default"]  # made by an import, for the settings' own database
     settings.MESSAGING = settings.MESSAGING | order["messaging"]
+    if order["caches"]:
+        settings.CACHES = order["caches"]
+        settings.DJANGO_REDIS_CONNECTION_FACTORY = "django_redis.pool.SentinelConnectionFactory"
+        django_caches.settings = django_caches.configure_settings(None)
     if order["variant"]:
         VARIANTS[order["variant"]]()
     if order["start"] == "writer":

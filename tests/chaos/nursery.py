@@ -123,8 +123,9 @@ class Nursery:
 
     def start(
         self, what: str, *, said: Path, database: dict[str, Any], messaging: dict[str, Any],
-        variant: str = "", **options: Any,
+        caches: dict[str, Any] | None = None, variant: str = "", **options: Any,
     ) -> Child:  # fmt: skip
         """``what`` is "writer" or a management command."""
         order = {"start": what, "said": str(said), "database": database, "messaging": messaging}
+        order["caches"] = caches or {}
         return Child(self, self.ask(order | {"variant": variant, "options": options}), said)

@@ -14,6 +14,7 @@ import redis
 
 from tests.chaos import hold, ledger
 from tests.chaos.checker import Expected, Seen
+from tests.chaos.guarded import GuardedServers
 from tests.chaos.logs import LEASE, is_read, most_copies
 from tests.chaos.nursery import Child, Nursery
 from tests.chaos.proxy import Proxy
@@ -50,6 +51,7 @@ class World:
         direct: float = 0.6,
         proxied: bool = False,
         listener_proxied: bool = False,
+        guarded: bool = False,
         postgres: PostgresServer | None = None,
     ) -> None:
         self.random = random.Random(seed)
@@ -73,7 +75,8 @@ class World:
         self._ledgers: dict[int, str] = {}  # by the writer's process
         self.listeners: list[Child] = []
         self.writers: list[Child] = []
-        self.broker = TestServer(binary=binary, options=server)
+        make = GuardedServers if guarded else TestServer
+        self.broker: Any = make(binary=binary, options=server)
         self.proxy = Proxy(self.broker.port) if proxied else None
         self.rows.trace(drop_index=variant == "no_conflict_clause")
 
@@ -136,11 +139,13 @@ class World:
         return self._most_partitions
 
     def _start(self, what: str, url: str, **options: Any) -> Child:
+        caches = self.broker.caches if isinstance(self.broker, GuardedServers) else {}
         return self._nursery.start(
             what,
             said=self.directory / f"{what}.said",
             database=self._config,
-            messaging=self.messaging | {"URL": url},
+            messaging=self.messaging | ({"CACHE_ALIAS": "default"} if caches else {"URL": url}),
+            caches=caches,
             variant=self.variant,
             **options,
         )
