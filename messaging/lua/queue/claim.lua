@@ -71,10 +71,10 @@ if #taken > 0 then
     local bodies = redis.call('HMGET', key.bodies, unpack(taken, at, last))
     for i = at, last do
       local id = taken[i]
-      local job = loaded[id]
-      local errors = job.error and redis.call('HGET', key.errors, id) or false
-      for _, part in ipairs({ id, cmsgpack.pack(job), bodies[i - at + 1] or '' }) do reply[#reply + 1] = part end
-      reply[#reply + 1] = errors
+      local packed, size = cmsgpack.pack(loaded[id]), #reply
+      touched[id] = packed
+      reply[size + 1], reply[size + 2], reply[size + 3] = id, packed, bodies[i - at + 1] or ''
+      reply[size + 4] = loaded[id].error and redis.call('HGET', key.errors, id) or false
     end
   end
 end

@@ -1,5 +1,5 @@
 -- Jobs as tables. What is read or written once for many jobs waits for flush(), so that a batch costs few commands.
-local loaded, touched, gone = {}, {}, {}
+local loaded, touched, gone = {}, {}, {} -- touched: true, or the job as it will be written
 local additions, removals, fields = {}, {}, {}
 local counts, minute = {}, math.floor(now / 60000) * 60000
 local grown = {}
@@ -41,13 +41,14 @@ local function forget(id)
   gone[#gone + 1] = id
 end
 
-local function later(kind, name, ...) -- kind: additions {score, member}, removals {member}, fields {field, value}
+local function later(kind, name, first, second) -- additions: score, member; removals: member; fields: field, value
   local items = kind[name]
   if not items then
     items = {}
     kind[name] = items
   end
-  for _, item in ipairs({ ... }) do items[#items + 1] = item end
+  local last = #items
+  items[last + 1], items[last + 2] = first, second
 end
 
 local function count(name, by)
@@ -90,8 +91,8 @@ local function flush() -- removals first: they are allowed when Redis is out of 
   end
   local packed = {}
   for id in pairs(touched) do
-    packed[#packed + 1] = id
-    packed[#packed + 1] = cmsgpack.pack(loaded[id])
+    local last, done = #packed, touched[id]
+    packed[last + 1], packed[last + 2] = id, done == true and cmsgpack.pack(loaded[id]) or done
   end
   in_chunks('HSET', key.jobs, packed)
   for name, items in pairs(fields) do in_chunks('HSET', name, items) end
