@@ -1,0 +1,86 @@
+"""`manage.py work` in a terminal: what it says, what it refuses. What it does with tasks: tests/taskqueue."""
+
+import pytest
+from pytest_django import Settings
+
+from messaging.taskqueue.seam import BaseTaskBackend
+from messaging.taskqueue.worker.plan import Choice
+from tests.commands import run
+from tests.conftest import Manage
+from tests.servers import TestServer
+
+OURS = "messaging.taskqueue.RedisTaskBackend"
+
+
+def test_a_person_sees_what_it_does(manage: Manage, broker: TestServer) -> None:
+    worker = manage("work", "--concurrency", "3", tty=True, env={"TERM": "xterm", "COLUMNS": "90"})
+    worker.wait_for(
+        "Working on default of unix://.*, 1 process, 3 tasks at once in each; Ctrl-C drains and ends"
+    )
+    worker.wait_for(r"0 done \(0/s\), 0 of 3 running, working")
+    worker.signal(2)
+    worker.wait_for("draining; a second Ctrl-C hands back what runs and ends at once")
+    assert worker.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--queues", "mail=many"], "the weight of queue 'mail' must be a number from 1 to 1000, not 'many'"),
+        (["--queues", "-mail"], "expected one argument"),
+        (["--queues=-mail"], "names no queue"),
+        (["--queues", "male"], "the backend has no queue 'male'; it has default, mail"),
+        (["--processes", "0"], "must be a whole number from 1, not '0'"),
+        (["--drain-seconds", "soon"], "must be a number of seconds, not 'soon'"),
+        (["--nonsense"], "unrecognized arguments"),
+    ],
+)
+def test_usage(settings: Settings, arguments: list[str], said: str) -> None:
+    settings.TASKS = {"default": {"BACKEND": OURS, "QUEUES": ["default", "mail"]}}
+    ran = run("work", *arguments)
+    assert (ran.code, said in ran.err) == (2, True), ran.err
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        ("none", "Cannot start: TASKS['none']: "),
+        ("other", "Cannot start: TASKS['other'] is a DummyBackend"),
+    ],
+)
+def test_backends_that_are_not_ours(settings: Settings, backend: str, said: str) -> None:
+    package = BaseTaskBackend.__module__.rpartition(".")[0]
+    settings.TASKS = {"other": {"BACKEND": f"{package}.dummy.DummyBackend"}}
+    ran = run("work", "--backend", backend)
+    assert ran.code == 3
+    assert ran.err.startswith(said), ran.err
+
+
+def test_a_url_that_is_none(settings: Settings) -> None:
+    settings.MESSAGING = {"URL": "http://localhost"}
+    ran = run("work")
+    assert ran.code == 3
+    assert ran.err.startswith("Cannot start: MESSAGING['URL'] is not a Redis URL")
+
+
+def test_code_that_cannot_be_loaded(manage: Manage, broker: TestServer) -> None:
+    worker = manage("work", env={"DJANGO_SETTINGS_MODULE": "tests.taskqueue.broken_settings"})
+    assert worker.wait() == 3
+    assert "a worker process cannot start" in worker.stderr
+    assert "this module is broken" in worker.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "known", "weights"),
+    [
+        ("default", [], {"default": 1}),
+        ("default, mail=3", ["x"], {"default": 1, "mail": 3}),
+        ("*", ["b", "a"], {"a": 1, "b": 1}),
+        ("*=2,mail=5,-slow", ["a", "slow", "mail"], {"a": 2, "mail": 5}),
+        ("*", [], {}),
+    ],
+)
+def test_a_choice_of_queues(text: str, known: list[str], weights: dict[str, int]) -> None:
+    choice = Choice.parse(text)
+    assert choice.of(known) == weights
+    assert Choice.parse(str(choice)) == choice
