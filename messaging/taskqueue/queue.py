@@ -117,7 +117,8 @@ def wait_many(queues: Sequence[Queue], timeout: float) -> Queue | None:
     that queue. One connection for all of them; on Redis Cluster, where they lie in different slots, wait for each by
     itself."""
     client = queues[0].client
-    given = client.connection_pool.connection_kwargs.get("socket_timeout")
+    pool = getattr(client, "connection_pool", None)  # a cluster's client has several
+    given = None if pool is None else pool.connection_kwargs.get("socket_timeout")
     longest = 3600.0 if given is None else max(given * 0.8, given - 1)
     markers = {queue.key["marker"]: queue for queue in queues}
     deadline = time.monotonic() + timeout

@@ -207,5 +207,5 @@ class Histories(RuleBasedStateMachine):
 def test_random_histories(valkey_server: TestServer) -> None:
     valkey_server.revive()
     Histories.server = valkey_server
-    many = int(os.environ.get("HISTORIES", "40"))
+    many = int(os.environ.get("HISTORIES", "25"))
     run_state_machine_as_test(Histories, settings=settings(max_examples=many, stateful_step_count=40))

@@ -23,6 +23,7 @@ from messaging.taskqueue.job import (
 )
 from messaging.taskqueue.quantities import Caps
 from messaging.taskqueue.queue import AsyncQueue, Queue, wait_many
+from tests.servers import TestServer
 from tests.waiting import eventually
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "messaging" / "lua" / "queue"
@@ -217,6 +218,24 @@ def test_wait_is_woken_by_an_enqueue_and_by_the_clock(queue: Queue) -> None:
     assert queue.counts().now_ms >= now_ms + 300
 
 
+def test_each_worker_that_waits_gets_its_share(queue: Queue) -> None:
+    shares: list[str] = []
+
+    def work() -> None:
+        own = Queue(queue.client, queue.alias, queue.name)
+        while not (jobs := own.claim(threading.current_thread().name, 1, lease_ms=60_000)):
+            assert own.wait(30)
+        shares.extend(names(jobs))
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for each in workers:
+        each.start()
+    queue.enqueue([job(str(number)) for number in range(4)])
+    for each in workers:
+        each.join(30)
+    assert sorted(shares) == ["0", "1", "2", "3"]
+
+
 def test_one_wait_for_several_queues(queue: Queue) -> None:
     other = Queue(queue.client, queue.alias, "mails")
     third = Queue(queue.client, queue.alias, "mails")
@@ -297,6 +316,34 @@ def test_a_server_that_is_gone_is_named(queue: Queue, tmp_path: Path) -> None:
         with pytest.raises(BrokerUnavailable, match="mails"):
             call()
     nowhere.close()
+
+
+def test_a_cluster_and_rights_to_nothing_but_the_declared_keys_are_enough() -> None:
+    server = TestServer(options={"cluster-enabled": "yes"})
+    try:
+        server.client().execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        eventually(lambda: b"cluster_state:ok" in server.client().execute_command("CLUSTER", "INFO"))
+        rights = [f"~{name}" for name in (*keys.queue("default", "mails"), keys.queues("default"))]
+        server.client().execute_command(
+            *("ACL", "SETUSER", "app", "on", ">secret", "+@all", "-@dangerous", "-@admin", *rights)
+        )
+        queue = Queue(server.client(username="app", password="secret", protocol=2), "default", "mails")
+        queue.enqueue([job(str(number), order_key="k", limit_key="l", limit=1) for number in range(4)])
+        assert queue.wait(30)
+        for outcome in (Succeeded("0", 1), Retry("1", 1, ERROR, 60_000), Failed("2", 1, ERROR, "x")):
+            (claimed,) = queue.claim("w", 5, lease_ms=10_000)
+            assert queue.settle("w", [outcome]) == [claimed.id == outcome.id]
+            if claimed.id == "1":
+                assert queue.cancel("1", "me")
+        queue.beat("w", {})
+        queue.sweep(4)
+        assert queue.retry_dead(["2"], "me") == [True]
+        assert queue.release_worker("w") == []
+        assert queue.purge(State.READY) == 2
+        counts = queue.counts()
+        assert (counts.succeeded, counts.cancelled, counts.ready) == (1, 1, 0)
+    finally:
+        server.remove()
 
 
 def test_ids_name_their_queue() -> None:

@@ -73,7 +73,7 @@ end
 flush() -- what is looked at from here on is as it stands in Redis
 touched, gone, additions, removals, fields, grown, counts = {}, {}, {}, {}, {}, {}, {}
 held_touched, awake, sequence = {}, false, nil
-local found = redis.call('HSCAN', key.jobs, redis.call('HGET', key.ctl, 'cursor') or '0', 'COUNT', 100)
+local found = redis.call('HSCAN', key.jobs, redis.call('HGET', key.ctl, 'cursor') or '0', 'COUNT', 500)
 for i = 1, #found[2], 2 do
   local id = found[2][i]
   local job = load_job(id)
