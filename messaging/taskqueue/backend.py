@@ -169,12 +169,16 @@ class RedisTaskBackend(BaseTaskBackend):
         return found or self._pending(result_id)
 
     def _job(self, id: str) -> tuple[str, Job] | None:
-        name = _queue_in(id) or queue_of(id, self.queues) or queue_of(id, queues.known(self.alias))
+        name = _queue_in(id, self.queues)
+        if name == "":
+            name = queue_of(id, queues.known(self.alias))
         job = None if name is None else self.queue(name).get(id)
         return None if name is None or job is None else (name, job)
 
     async def _ajob(self, id: str) -> tuple[str, Job] | None:
-        name = _queue_in(id) or queue_of(id, self.queues) or queue_of(id, await queues.aknown(self.alias))
+        name = _queue_in(id, self.queues)
+        if name == "":
+            name = queue_of(id, await queues.aknown(self.alias))
         job = None if name is None else await (await queues.async_queue(self.alias, name)).get(id)
         return None if name is None or job is None else (name, job)
 
@@ -191,10 +195,14 @@ class RedisTaskBackend(BaseTaskBackend):
         return result_of(job, backend=self.alias, queue=queue)
 
 
-def _queue_in(id: object) -> str | None:
-    """The queue whose plain name stands in an id; ``None`` for one that has a digest there, or is no id of ours."""
-    code, dot, _ = id.rpartition(".") if isinstance(id, str) else ("", "", "")
-    return code if dot and not code.startswith("~") else None
+def _queue_in(id: object, known: Iterable[str]) -> str | None:
+    """The queue that an id tells; ``""`` for a digest that is none of the known ones', ``None`` for no id of ours."""
+    if not isinstance(id, str):
+        return None
+    code, dot, _ = id.rpartition(".")
+    if not dot or not code:
+        return None
+    return (queue_of(id, known) or "") if code.startswith("~") else code
 
 
 def enqueue_many(calls: Iterable[Call]) -> list[AnyResult]:
