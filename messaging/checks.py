@@ -4,8 +4,20 @@ messaging.E001  an unknown key in MESSAGING
 messaging.E002  a value of the wrong type
 messaging.E003  a value out of its range
 messaging.E004  a database that is neither SQLite nor PostgreSQL
+messaging.E005  a CACHE_ALIAS that is no django-redis cache
+messaging.E006  a URL that is no Redis URL
 messaging.W001  the cache lives in the broker's Redis database: cache.clear() would empty the log
-messaging.W002  no CHANNEL_PREFIX on a server shared by its database number (--deploy)
+messaging.W006  CACHE_ALIAS is the default cache, which everybody uses and clears
+
+with --deploy (:mod:`messaging.deployment`):
+
+messaging.W002  no CHANNEL_PREFIX on a server shared by its database number
+messaging.W003  Redis over the network without encryption
+messaging.W004  Redis over the network without a password
+messaging.W005  DEBUG is on
+messaging.W007  a METRICS_TOKEN that is easily guessed
+messaging.W008  SQLite whose transactions begin without the write lock
+messaging.W009  a database of its own, so that transactions of the default one do not include messages
 """
 
 from __future__ import annotations
@@ -20,10 +32,11 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
-from redis.connection import ConnectionPool
+from django.utils.module_loading import import_string
+from django_redis.cache import RedisCache
 
 from messaging.conf import conf, names
-from messaging.connection import safe_url
+from messaging.deployment import broker_target, deployment, target_of
 from messaging.errors import Misconfigured
 
 _POSITIVE = (
@@ -63,22 +76,14 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **options: An
     """All that can be said of the settings as they stand."""
     wrong = list(_keys())
     if not wrong:
-        wrong += [*_ranges(), *_database(), *_cache()]
+        wrong += [*_ranges(), *_database(), *_where(), *_cache()]
     return wrong
 
 
 @register(Tags.compatibility, deploy=True)
 def check_deployment(app_configs: Sequence[AppConfig] | None = None, **options: Any) -> list[CheckMessage]:
-    """What matters only where several sites share a server."""
-    if _keys_are_wrong() or conf.CHANNEL_PREFIX or _target(conf.URL)[1] in (None, 0):
-        return []
-    return [
-        checks.Warning(
-            f"MESSAGING['URL'] uses Redis database {_target(conf.URL)[1]}, but Pub/Sub ignores database numbers",
-            hint="Set MESSAGING['CHANNEL_PREFIX'], so that another site on this server does not hear your messages.",
-            id="messaging.W002",
-        )
-    ]
+    """What is risky only once it is deployed."""
+    return [] if _keys_are_wrong() else list(deployment())
 
 
 def _keys() -> Iterator[CheckMessage]:
@@ -136,30 +141,57 @@ def _database() -> Iterator[CheckMessage]:
         )
 
 
+def _where() -> Iterator[CheckMessage]:
+    alias = conf.CACHE_ALIAS
+    if not alias:
+        if target_of(conf.URL) is None:
+            yield Error(
+                "MESSAGING['URL'] is not a Redis URL",  # it may hold a password
+                hint="redis://host:6379/0, rediss://user:password@host:6380/0 or unix:///path/to/redis.sock",
+                id="messaging.E006",
+            )
+        return
+    caches = getattr(settings, "CACHES", {})
+    if alias not in caches:
+        near = get_close_matches(alias, caches, n=1)
+        hint = (
+            f"Did you mean {near[0]!r}?" if near else "It names the django-redis cache whose server is used."
+        )
+        yield Error(
+            f"MESSAGING['CACHE_ALIAS']: there is no cache {alias!r} in CACHES", hint=hint, id="messaging.E005"
+        )
+    elif not _is_django_redis(caches[alias].get("BACKEND")):
+        yield Error(
+            f"MESSAGING['CACHE_ALIAS']: {alias!r} is no django-redis cache",
+            hint="Its BACKEND has to be django_redis.cache.RedisCache; or set MESSAGING['URL'] instead.",
+            id="messaging.E005",
+        )
+    elif alias == "default":
+        yield checks.Warning(
+            "MESSAGING['CACHE_ALIAS'] is the default cache: cache.clear() is FLUSHDB and would empty the log",
+            hint="Give the broker an alias of its own, with another database number.",
+            id="messaging.W006",
+        )
+
+
+def _is_django_redis(backend: object) -> bool:
+    try:
+        found = import_string(str(backend))
+    except ImportError:
+        return False
+    return isinstance(found, type) and issubclass(found, RedisCache)
+
+
 def _cache() -> Iterator[CheckMessage]:
-    if conf.CACHE_ALIAS:
-        broker = _target(settings.CACHES.get(conf.CACHE_ALIAS, {}).get("LOCATION"))
-    else:
-        broker = _target(conf.URL)
-    if broker[0] is None:
+    """A cache of another alias in the same database."""
+    broker = broker_target()
+    if broker is None:
         return
     for alias, cache in getattr(settings, "CACHES", {}).items():
-        if alias != conf.CACHE_ALIAS and _target(cache.get("LOCATION")) == broker:
+        found = target_of(cache.get("LOCATION"))
+        if alias != conf.CACHE_ALIAS and found is not None and found[1:3] == broker[1:3]:
             yield checks.Warning(
-                f"cache {alias!r} and the broker share a Redis database: {safe_url(cache['LOCATION'])}",
+                f"cache {alias!r} and the broker share a Redis database: {found.url}",
                 hint="Give the cache another database number: its clear() is FLUSHDB and would empty the log.",
                 id="messaging.W001",
             )
-
-
-def _target(location: object) -> tuple[tuple[Any, ...] | None, int | None]:
-    """A Redis URL -> (server, database number); ``(None, None)`` for anything else."""
-    if isinstance(location, (list, tuple)) and location:
-        location = location[0]
-    if not isinstance(location, str) or "://" not in location:
-        return None, None
-    try:
-        given = ConnectionPool.from_url(location).connection_kwargs
-    except ValueError:
-        return None, None
-    return (given.get("path"), given.get("host"), given.get("port", 6379)), int(given.get("db") or 0)

@@ -91,9 +91,9 @@ def test_a_cache_in_the_brokers_database_is_a_warning(location: str, expected: l
 @pytest.mark.parametrize(
     ("url", "prefix", "expected"),
     [
-        ("redis://h/3", "", ["messaging.W002"]),
-        ("redis://h/3", "staging:", []),
-        ("redis://h/0", "", []),
+        ("redis://localhost/3", "", ["messaging.W002"]),
+        ("redis://localhost/3", "staging:", []),
+        ("redis://localhost/0", "", []),
     ],
 )
 def test_deploying_into_a_numbered_database_without_a_prefix_is_a_warning(
@@ -101,3 +101,103 @@ def test_deploying_into_a_numbered_database_without_a_prefix_is_a_warning(
 ) -> None:
     with override_settings(MESSAGING={"URL": url, "CHANNEL_PREFIX": prefix}):
         assert [found.id for found in check_deployment()] == expected
+
+
+# -- where Redis is ----------------------------------------------------------------------------------------------
+
+REDIS_CACHE = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://h:6379/1"}
+LOCAL_CACHE = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1:6379", "http://h/0"])
+def test_a_url_that_is_none_is_an_error(url: str) -> None:
+    assert ids(URL=url) == ["messaging.E006"]
+
+
+@pytest.mark.parametrize(
+    ("alias", "caches", "expected"),
+    [
+        ("brokr", {"default": LOCAL_CACHE, "broker": REDIS_CACHE}, ["messaging.E005"]),
+        ("broker", {"default": LOCAL_CACHE, "broker": LOCAL_CACHE}, ["messaging.E005"]),
+        ("broker", {"default": LOCAL_CACHE, "broker": {"BACKEND": "no.such.Cache"}}, ["messaging.E005"]),
+        ("default", {"default": REDIS_CACHE}, ["messaging.W006"]),
+        ("broker", {"default": REDIS_CACHE, "broker": REDIS_CACHE}, ["messaging.W001"]),
+        ("broker", {"default": LOCAL_CACHE, "broker": REDIS_CACHE}, []),
+    ],
+)
+def test_an_alias_that_is_no_cache_of_redis_or_everybodys(
+    alias: str, caches: dict[str, dict[str, str]], expected: list[str]
+) -> None:
+    with override_settings(CACHES=caches, MESSAGING={"CACHE_ALIAS": alias}):
+        found = check_settings()
+    assert [each.id for each in found] == expected
+    if alias == "brokr":
+        assert found[0].hint == "Did you mean 'broker'?"
+
+
+# -- when it is deployed -----------------------------------------------------------------------------------------
+
+
+def deployed(caches: dict[str, object] | None = None, debug: bool = False, **messaging: object) -> list[str]:
+    with override_settings(CACHES=caches or {}, DEBUG=debug, MESSAGING={"URL": URL} | messaging):
+        found = check_deployment()
+    assert all("secret" not in f"{each.msg} {each.hint}" for each in found)
+    return [str(each.id) for each in found]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://redis.internal:6379/0", ["messaging.W003", "messaging.W004"]),
+        ("redis://:secret@10.0.0.7:6379/0", ["messaging.W003"]),
+        ("rediss://10.0.0.7:6379/0", ["messaging.W004"]),
+        ("rediss://user:secret@redis.internal:6379/0", []),
+        ("redis://localhost/0", []),
+        ("redis://127.0.0.1:6379/0", []),
+        ("redis://[::1]:6379/0", []),
+        ("unix:///run/redis.sock?db=0", []),
+    ],
+)
+def test_redis_over_the_network(url: str, expected: list[str]) -> None:
+    assert deployed(URL=url) == expected
+
+
+def test_a_cache_alias_is_judged_by_its_location_and_password() -> None:
+    location = {"LOCATION": ["rediss://h:6379/3"], "OPTIONS": {"PASSWORD": "secret"}}
+    cache = {"broker": REDIS_CACHE | location}
+    assert deployed(cache, CACHE_ALIAS="broker") == ["messaging.W002"]
+    assert deployed(cache, CACHE_ALIAS="broker", CHANNEL_PREFIX="a:") == []
+    assert deployed({"broker": LOCAL_CACHE}, CACHE_ALIAS="broker") == []
+
+
+def test_debug_and_a_short_token() -> None:
+    assert deployed(debug=True) == ["messaging.W005"]
+    assert deployed(METRICS_TOKEN="short") == ["messaging.W007"]
+    assert deployed(METRICS_TOKEN="x" * 32) == []
+
+
+def test_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.db import connections
+
+    monkeypatch.setitem(connections["default"].settings_dict, "OPTIONS", {})
+    assert deployed() == ["messaging.W008"]
+    monkeypatch.setattr(connections["default"], "vendor", "postgresql")
+    assert deployed() == []
+    assert deployed(DATABASE="none") == []  # E003 says it
+    monkeypatch.setattr("messaging.deployment.connections", {"other": connections["default"]})
+    assert deployed(DATABASE="other") == ["messaging.W009"]
+
+
+def test_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not Redis, not the database, not a name server."""
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("a check opens a connection")
+
+    for name in ("connect", "connect_ex", "send", "sendall"):
+        monkeypatch.setattr(f"socket.socket.{name}", refuse)
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    monkeypatch.setattr("django.db.backends.base.base.BaseDatabaseWrapper.connect", refuse)
+    deployed({"broker": REDIS_CACHE}, CACHE_ALIAS="broker", URL="redis://nobody.invalid/3")
+    with override_settings(CACHES={"default": REDIS_CACHE}, MESSAGING={"URL": "redis://nobody.invalid/3"}):
+        check_settings()
