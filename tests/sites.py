@@ -136,11 +136,13 @@ def running_site(template: Database, directory: Path, **more: str) -> Iterator[S
     broker = TestServer()
     database = template.copy_to(directory)
     env = plain_environment(
-        VAR_DIR=str(directory),
-        DATABASE_URL=database.url,
-        REDIS_URL=broker.url,
-        DJANGO_SETTINGS_MODULE="broker_site.settings",
-        **more,
+        **{
+            "VAR_DIR": str(directory),
+            "DATABASE_URL": database.url,
+            "REDIS_URL": broker.url,
+            "DJANGO_SETTINGS_MODULE": "broker_site.settings",
+        }
+        | more
     )
     web, url = start_web(env)
     listener = Process(python("manage.py", "listen"), env=env)

@@ -1,14 +1,21 @@
 """Tabs of one browser share one stream: whoever leads, comes, goes, hides or falls silent, nobody misses a message."""
 
-from collections.abc import Callable
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import Console
-from tests.pages.live import Send, numbers, open_live, rows, shown_numbers, until
-from tests.sites import Site
+from tests.conftest import OpenPage
+from tests.pages.live import Send, Shot, numbers, open_live, rows, shown_numbers, until
+from tests.processes import plain_environment, python
+from tests.sites import Database, Site, running_site
 
 pytestmark = pytest.mark.browser
 
@@ -25,6 +32,21 @@ SHOW = """(state) => {
     Object.defineProperty(document, "visibilityState", {value: state, configurable: true});
     document.dispatchEvent(new Event("visibilitychange"));
 }"""
+
+
+@pytest.fixture(scope="module")
+def site(database_template: Database) -> Iterator[Site]:
+    """The site with the example examples/parcels in it."""
+    directory = Path(tempfile.mkdtemp(prefix="mtw-", dir="/tmp"))
+    try:
+        database = database_template.copy_to(directory / "before")
+        more = {"DJANGO_SETTINGS_MODULE": "examples.parcels.settings"}
+        env = plain_environment(VAR_DIR=str(directory), DATABASE_URL=database.url, **more)
+        subprocess.run(python("manage.py", "migrate", "parcels", "-v0"), env=env, check=True, timeout=60)
+        with running_site(database, directory, **more) as running:
+            yield running
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
@@ -175,3 +197,26 @@ def test_without_web_locks_each_tab_has_its_own(page: Page, site: Site, send: Se
     rows(page, 3)
     page.evaluate(SHOW, "hidden")
     expect(page.locator("#state")).to_have_attribute("data-state", "live")
+
+
+def test_the_example_a_model_that_changes_on_one_page_changes_another(
+    site: Site, open_page: OpenPage, screenshot: Shot
+) -> None:
+    page = open_page(site)
+    boards = [page.context.new_page() for _ in range(2)]
+    for board in boards:
+        board.goto("/parcels/")
+        expect(board.locator("#state")).to_have_text("Up to date")
+    page.goto("/parcels/new/")
+    page.get_by_label("Name").fill("Books for Ada")
+    page.get_by_role("button", name="Save").click()
+    for board in boards:
+        expect(board.locator("tbody tr")).to_have_text(re.compile(r"Books for Ada\s*packed"))
+    page.get_by_role("link", name="Books for Ada").click()
+    page.get_by_label("State").select_option("delivered")
+    page.get_by_role("button", name="Save").click()
+    for board in boards:
+        expect(board.locator("tbody tr")).to_have_text(re.compile(r"Books for Ada\s*delivered"))
+    boards[0].get_by_role("link", name="Books for Ada").click()
+    expect(boards[0]).to_have_url(re.compile(r"/parcels/1/$"))
+    screenshot(boards[1], "example-parcels")

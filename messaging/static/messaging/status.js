@@ -62,7 +62,8 @@ export function showFoot({ store, rows, search, retention, now }) {
   $("foot-shown").textContent = search ? `${count(rows.matching)} of ${messages(store.messages)} match` : `${messages(store.messages)} here${gone}`;
   if (!retention) return;
   const oldest = retention.oldest === null ? "empty so far" : `oldest ${ago(retention.oldest, now)}`;
-  $("foot-kept").textContent = `The log holds ${count(Math.max(retention.entries, store.messages))}, keeps ${count(retention.cap)} · ${oldest}`;
+  const holds = retention.entries < store.messages ? "" : ` of its last ${count(retention.cap)}`; // the server counts now and then
+  $("foot-kept").textContent = `The log keeps ${holds ? count(retention.entries) + holds : count(retention.cap)} · ${oldest}`;
 }
 
 export function showTitle({ paused, waiting, state }) {
