@@ -28,7 +28,12 @@ MEASURED_BY = {
     "tutorial_postgresql": "tutorial_loop.measure_postgresql",
     "frame_delay": "frame_delay.measure",
     "frame_hop": "frame_delay.measure",
+    "transaction_sqlite": "transaction_cost.measure_sqlite",
+    "transaction_postgresql": "transaction_cost.measure_postgresql",
+    "standby": "standby.measure",
+    "catch_up": "catch_up.measure",
     "request_delay": "request_delay.measure",
+    "queue_core": "queue_core.measure",
 }
 
 

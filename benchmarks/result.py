@@ -26,6 +26,8 @@ class Result:
     def verdict(self) -> str:
         if self.ratio is None:
             return "not measured"
+        if BOUNDS[self.figure].limit is None:
+            return "no bound"
         return "ok" if BOUNDS[self.figure].holds(self.ratio) else "MISSED"
 
     def as_json(self) -> dict[str, Any]:
