@@ -16,6 +16,7 @@ from messaging.admin.filters import LATE_SECONDS
 from messaging.models import Message
 from messaging.quantities import clock, moment, size, span
 from messaging.rendering import preview, visible
+from messaging.status import COUNTED, outbox_status
 
 State = Literal["pending", "stored", "late"]
 
@@ -39,6 +40,29 @@ def overtaken() -> SafeString:
     """Marks a row that the sweeper sent behind newer messages of its channel."""
     title = _("The listener had to send it, and newer messages of its channel stand before it in the log.")
     return format_html('<br><span class="mb-badge mb-late" title="{}">{}</span>', title, _("out of order"))
+
+
+RESENT = {
+    "unsent": gettext_lazy("its process had ended before it was sent, or Redis was away"),
+    "lost": gettext_lazy("it had been sent before, and the log did not have it"),
+}
+
+
+def outbox_summary() -> dict[str, Any] | None:
+    """What waits in the outbox, for the head of the list; ``None`` if nothing does. Counts are bounded."""
+    facts = outbox_status()
+    if not facts["outbox_pending"]:
+        return None
+    return {
+        "pending": _bounded(facts["outbox_pending"]),
+        "oldest": span(facts["outbox_oldest_seconds"] * 1000),
+        "ordered": _bounded(facts["outbox_ordered"]) if facts["outbox_ordered"] else "",
+        "resent": [(_bounded(n), RESENT[reason]) for reason, n in facts["outbox_resent"].items()],
+    }
+
+
+def _bounded(count: int) -> str:
+    return f"{COUNTED:,}+" if count >= COUNTED else f"{count:,}"
 
 
 def milliseconds(later: datetime, earlier: datetime) -> float:

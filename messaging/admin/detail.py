@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from messaging.admin.columns import milliseconds, state_of
+from messaging.admin.columns import RESENT, milliseconds, state_of
 from messaging.admin.reading import live_url, page_url
 from messaging.event import Event
 from messaging.models import Message
@@ -48,6 +47,7 @@ def place(row: Message) -> list[Fact]:
     return [
         Fact("position", _("Position"), row.location or ""),
         Fact("epoch", _("Epoch of the log"), row.epoch or ""),
+        *([] if row.queued_at is None else [Fact("sends", _("Times sent by the outbox"), str(row.sends))]),
     ]
 
 
@@ -68,12 +68,6 @@ def identity(row: Message, event: Event) -> list[Fact]:
         *(Fact(f"header-{name}", _("Header %s") % name, value) for name, value in event.headers.items()),
     ]
     return [fact._replace(value=visible(fact.value)) for fact in facts if fact.value]
-
-
-RESENT = {
-    "unsent": gettext_lazy("its process had ended before it was sent, or Redis was away"),
-    "lost": gettext_lazy("it had been sent before, and the log did not have it"),
-}
 
 
 def sentence(row: Message) -> str:

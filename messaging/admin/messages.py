@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from messaging.admin import detail
 from messaging.admin.changelist import SCANNED, ByteLength, MessageChangeList
-from messaging.admin.columns import Columns
+from messaging.admin.columns import Columns, outbox_summary
 from messaging.admin.filters import ChannelFilter, StateFilter, TimeFilter, TypeFilter
 from messaging.admin.posting import PostingAdmin
 from messaging.admin.reading import download, live_url
@@ -104,7 +104,7 @@ class MessageAdmin(Columns, PostingAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = {"live_url": live_url(), "max_chosen": MAX_CHOSEN}
+        context = {"live_url": live_url(), "max_chosen": MAX_CHOSEN, "outbox": outbox_summary()}
         return super().changelist_view(request, context | (extra_context or {}))
 
     @admin.action(description=gettext_lazy("Publish selected messages again"), permissions=["publish"])

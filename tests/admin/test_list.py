@@ -136,6 +136,19 @@ def test_a_pending_row_says_how_often_it_was_sent_and_what_it_waits_for(admin: C
     assert "for its turn: its channel is ordered" in admin.get(f"{URL}{waiting.pk}/change/").content.decode()
 
 
+def test_the_list_says_what_waits_in_the_outbox_and_why(admin: Client, row: Row) -> None:
+    row()
+    assert "Waiting in the outbox" not in page(admin)
+    row(pending=True, age=timedelta(minutes=3))
+    first = row(pending=True)
+    Message.objects.filter(pk=first.pk).update(sends=2, resent="lost", ordered=True)
+    html = page(admin)
+    assert '<a href="?state=pending">Waiting in the outbox: 2</a>, the oldest for 3 min.' in html
+    assert "In ordered channels: 1." in html
+    assert "Sent by the listener: 1, since it had been sent before, and the log did not have it." in html
+    assert "Times sent by the outbox" in admin.get(f"{URL}{first.pk}/change/").content.decode()
+
+
 def test_a_range_of_time_in_the_zone_of_the_site(admin: Client, row: Row) -> None:
     old, new = row(age=timedelta(days=2)), row(age=timedelta(minutes=1))
     waiting = row(pending=True, age=timedelta(days=2))
