@@ -15,6 +15,8 @@ function show({ id, name, state }) {
   }
   row.cells[0].firstChild.textContent = name;
   row.cells[1].textContent = state;
+  row.classList.remove("changed");
+  requestAnimationFrame(() => row.classList.add("changed"));
 }
 
 subscribe(["parcels.saved"], (message) => show(message.data), {
