@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 import redis
 
 from messaging import keys
+from messaging.errors import BrokerFull
 from messaging.taskqueue import calls
 from messaging.taskqueue.job import Job, State
 from messaging.taskqueue.quantities import (
@@ -66,7 +68,7 @@ class Operated:
     def register(self) -> None:
         """See to it now and then that the alias knows this queue, even if Redis has forgotten everything."""
         if time.monotonic() - self._registered > REGISTER_SECONDS or not self._registered:
-            with translated(f"queue {self.name!r}"):
+            with suppress(BrokerFull), translated(f"queue {self.name!r}"):
                 self.client.sadd(keys.queues(self.alias), self.name)
             self._registered = time.monotonic()
 

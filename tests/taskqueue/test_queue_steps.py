@@ -176,6 +176,10 @@ def test_out_of_memory_nothing_enters_but_what_is_there_ends(any_queue: Queue) -
     try:
         with pytest.raises(BrokerFull):
             any_queue.enqueue([job()])
+        assert any_queue.renew("w", [("0", 1)], 20_000) == {}
+        any_queue.beat("w", {})
+        assert any_queue.pause("me")
+        assert any_queue.resume("me")
         claimed = any_queue.claim("v", 3, lease_ms=10_000)
         outcomes = [
             Succeeded(claimed[0].id, 1),
@@ -185,11 +189,13 @@ def test_out_of_memory_nothing_enters_but_what_is_there_ends(any_queue: Queue) -
         assert any_queue.settle("v", outcomes) == [True, True, True]
         assert any_queue.release_worker("w") == ["0"]
         assert any_queue.cancel("5", "me")
+        assert any_queue.run_now(claimed[2].id) or any_queue.sweep(4)
+        assert any_queue.retry_dead([claimed[1].id], "me") == [True]
         any_queue.sweep(4)
     finally:
         any_queue.client.config_set("maxmemory", 0)
     counts = any_queue.counts()
-    assert (counts.ready, counts.delayed, counts.succeeded, counts.dead, counts.cancelled) == (2, 0, 1, 2, 1)
+    assert (counts.ready, counts.delayed, counts.succeeded, counts.dead, counts.cancelled) == (3, 0, 1, 1, 1)
 
 
 def test_wait_is_woken_by_an_enqueue_and_by_the_clock(queue: Queue) -> None:

@@ -3,6 +3,7 @@
 -- KEYS: 1 to 26, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, 2 worker, 3 what it says of itself (JSON), 4 milliseconds after which one is forgotten
 -- returns how many are known
+redis.call('ZREM', key.leases, '') -- allowed when Redis is out of memory: then so is the rest
 redis.call('HSET', key.workers, ARGV[2], ARGV[3])
 redis.call('ZADD', key.beats, now, ARGV[2])
 local silent = redis.call('ZRANGEBYSCORE', key.beats, '-inf', now - ARGV[4], 'LIMIT', 0, 100)

@@ -19,5 +19,8 @@ for n, id in ipairs(ids) do
     reply[#reply + 1] = theirs and 'cancelled' or 'lost'
   end
 end
-if #leases > 0 then redis.call('ZADD', key.leases, unpack(leases)) end
+if #leases > 0 then
+  redis.call('ZREM', key.leases, '') -- allowed when Redis is out of memory: then so is the rest
+  redis.call('ZADD', key.leases, unpack(leases))
+end
 return reply

@@ -3,6 +3,7 @@
 -- KEYS: 1 to 26, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, 2 who wants it, then ids
 -- returns { 1 or 0 if it is no dead letter, ... }
+redis.call('ZREM', key.leases, '') -- allowed when Redis is out of memory: then so is the rest
 local reply = {}
 for i = 3, #ARGV do
   local id = ARGV[i]
