@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.core.checks import Tags, register
 from django.core.signals import request_started
 from django.utils.translation import gettext_lazy as _
 
@@ -13,11 +14,11 @@ class MessagingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from messaging import (
-            checks,  # noqa: F401 (registers them)
-            subscribers,
-        )
+        from messaging import checks  # noqa: F401 (registers them)
         from messaging.background import start_if_asked
+        from messaging.subscribers import autodiscover
+        from messaging.taskchecks import check_tasks
 
+        register(check_tasks, Tags.compatibility)
         request_started.connect(start_if_asked, dispatch_uid="messaging.background")
-        subscribers.autodiscover()
+        autodiscover()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, get_type_hints
 
 import msgspec
+from msgspec.inspect import CustomType, type_info
 
 from messaging.errors import Misconfigured, PayloadRefused, shown
 from messaging.event import Event
@@ -77,6 +78,8 @@ def _converter(kind: Any, function: Callable[..., Any]) -> Callable[[Event], Any
         return _anything
     try:
         decoder = msgspec.json.Decoder(kind)
+        if isinstance(type_info(kind), CustomType):
+            raise TypeError(f"{_type_name(kind)} is a class of its own")
     except TypeError as error:
         raise Misconfigured(
             f"{_name(function)} asks for a payload that msgspec does not know: {error}"

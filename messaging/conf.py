@@ -67,6 +67,12 @@ class Conf:
     ORDERED_CHANNELS: tuple[str, ...] = ()  # names and globs: sent in the order of commits (ordered.py)
     OUTBOX_GRACE_SECONDS: float = 5.0  # a pending row younger than this is left to the process that wrote it
 
+    # -- tasks
+    TASK_LEASE_SECONDS: float = 12.0  # a worker that is silent for so long has lost its tasks
+    TASK_STOP_SECONDS: float = 5.0  # for a task that is told to stop; then its process is replaced
+    SCHEDULE: dict[str, Any] = {}  # noqa: RUF012 (recurring tasks by name: {"task": path, "cron": line}, see schedule.py)
+    TASK_LISTS: dict[str, Any] = {}  # noqa: RUF012 (foreign list -> path of the task that gets its items, see tasklists.py)
+
     # -- the table
     PRUNE_DAYS: float = 0.0  # the listener removes rows older than this; 0 = never
     PRUNE_ROWS: int = 0  # and all but the newest so many; 0 = never

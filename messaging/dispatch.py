@@ -71,7 +71,8 @@ class Dispatcher:
         if not directory.by_name:
             if not self._idle:
                 self._stand, self._idle = None, True
-                cursors.forget_one(READER, self.partition)  # or the log would be kept for it
+                for reader in (READER, EARLIER):  # or the log would be kept for them
+                    cursors.forget_one(reader, self.partition)
             self.is_caught_up = True
             stopping.wait(IDLE_SECONDS)
             return 0
@@ -111,6 +112,14 @@ class Dispatcher:
         for name in directory.by_name:
             if (at := cursors.noted(behind(name), self.partition)) is not None:
                 self._behind[name] = at.position
+        if cursors.noted(READER, self.partition) is None and any(
+            each.includes(self.partition, end.epoch, end.position) for each in directory.by_name.values()
+        ):
+            logger.warning(
+                "dispatch of partition %d has no position, because it was retired: it begins with the next event; "
+                "manage.py messaging replay --to subscribers brings earlier ones",
+                self.partition,
+            )
         self._stand = stand = self._cursor.take_over(end)
         self._mark, self._marked_at = stand.position, time.monotonic()
         return stand
@@ -164,7 +173,7 @@ class Dispatcher:
             (entry, event, each)
             for entry, event in _events(entry for entry in entries if entry.position > done)
             for each in directory.of(event.channel)
-            if each.name not in self._behind and each.begins_before(self.partition, epoch, entry.position)
+            if each.name not in self._behind and each.includes(self.partition, epoch, entry.position)
         )
         self._enqueued = (epoch, max(done, entries[-1].position))
 

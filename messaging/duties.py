@@ -12,10 +12,13 @@ from collections.abc import Callable
 import redis
 
 from messaging import log
+from messaging.conf import conf
 from messaging.cursors import LostFence
 from messaging.dispatch import Dispatcher
 from messaging.loop import Loop, Outages
+from messaging.recurring import Clock
 from messaging.subscriptions import Subscriptions
+from messaging.tasklists import TaskList
 from messaging.taskqueue import outbox
 
 
@@ -26,6 +29,11 @@ def loops(client: redis.Redis, outages: Outages, *, block_ms: Callable[[], int])
     return [
         *(_dispatch(Dispatcher(client, each, subscriptions), outages, block_ms) for each in partitions),
         Loop("outbox of tasks", outbox.sweep_step, outages=outages),
+        *([Loop("schedule", Clock(client).step, outages=outages)] if conf.SCHEDULE else ()),
+        *(
+            Loop(f"list {name!r} of tasks", TaskList(client, name, path).step, outages=outages)
+            for name, path in conf.TASK_LISTS.items()
+        ),
     ]
 
 

@@ -46,6 +46,22 @@ def ended_in_order() -> str:
     return f"{conf.NAMESPACE}:{{server}}:ended"
 
 
+def ticks() -> str:
+    """HASH: the latest tick of each schedule, in milliseconds."""
+    return f"{conf.NAMESPACE}:{{schedule}}:ticks"
+
+
+def taken(name: str) -> str:
+    """HASH job id -> item: what was taken from a foreign list and is not in its queue yet. In the list's own slot."""
+    tag = name if _has_tag(name) else f"{{{name}}}"
+    return f"{tag}:{conf.NAMESPACE}:taken"
+
+
+def _has_tag(name: str) -> bool:
+    opening = name.find("{")
+    return opening >= 0 and name.find("}", opening + 1) > opening + 1
+
+
 def probe_channel(token: str) -> str:
     """Pub/Sub channel on which a listener hears its own probe."""
     return f"{conf.NAMESPACE}:probe:{token}"

@@ -47,6 +47,8 @@ _record = Script("record")
 _peek = Script("peek")
 _move = Script("move")
 _trim = Script("trim")
+_advance = Script("advance")
+_take = Script("take")
 _lease = Script("lease")
 _fence = Script("fence")
 _release = Script("release")
@@ -101,6 +103,17 @@ def trim(client: redis.Redis, partition: int, *, keep: int, position: str, crowd
     """Drop entries up to ``position`` beyond the newest ``keep``, and all of them if more than ``crowded`` are there
     and the reader is far behind; how many were dropped."""
     return int(_trim.run(client, (keys.log(partition),), keep, position, crowded))
+
+
+def advance(client: redis.Redis, schedule: str, tick_ms: int) -> bool:
+    """Note a schedule's latest tick; was it?"""
+    return bool(_advance.run(client, (keys.ticks(),), schedule, tick_ms))
+
+
+def take(client: redis.Redis, name: str, ids: Sequence[str], *, most_bytes: int) -> dict[str, bytes]:
+    """Up to one item for each id from the right end of a list, by id: those that an earlier call has left, if any."""
+    flat = _take.run(client, (name, keys.taken(name)), most_bytes, *ids)
+    return {key.decode(): item for key, item in zip(flat[::2], flat[1::2], strict=True)}
 
 
 def take_lease(client: redis.Redis, owner: str, *, seconds: float) -> tuple[str, int]:

@@ -31,6 +31,7 @@ from messaging.taskqueue.job import NewJob
 logger = logging.getLogger("messaging.listen")
 
 REFRESH_SECONDS = 5.0
+MAX_READER = 50  # characters of a cursor's name
 KNOWN_CHANNELS = 10_000  # whose subscribers are remembered
 
 Since = dict[
@@ -65,7 +66,7 @@ class Subscribed:
             once=once,
         )
 
-    def begins_before(self, partition: int, epoch: str, position: Position) -> bool:
+    def includes(self, partition: int, epoch: str, position: Position) -> bool:
         """Is an entry there one of its own? In another life of the log than that in which it began, all are."""
         began = self.since.get(partition)
         return began is None or began[0] != epoch or position > began[1]
@@ -186,7 +187,8 @@ def subscribed_of(row: Subscription) -> Subscribed:
 
 def behind(name: str) -> str:
     """The cursor of a subscriber that still reads what was in the log before it came."""
-    return f"subscriber:{sha256(name.encode()).hexdigest()[:32]}"
+    whole = f"subscriber:{name}"
+    return whole if len(whole) <= MAX_READER else f"{whole[:33]}:{sha256(name.encode()).hexdigest()[:16]}"
 
 
 def forget(name: str) -> bool:

@@ -7,3 +7,7 @@ thread. The fixtures of :mod:`messaging.testing.plugin` are the same for pytest.
 """
 
 from __future__ import annotations
+
+from messaging.testing.running import Ran, run_tasks, waiting_tasks
+
+__all__ = ["Ran", "run_tasks", "waiting_tasks"]
