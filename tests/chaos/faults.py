@@ -36,12 +36,12 @@ def freeze_listener(world: World) -> None:
     if len(world.listeners) < 2:
         world.start_listener()
     found = eventually(world.in_charge, timeout=20, message="a listener is in charge")
-    found.signal(signal.SIGSTOP)
+    found.freeze()
     while (
         world.rows.is_locked()
     ):  # SQLite alone: in a transaction it holds the whole file, and nobody can help
         found.signal(signal.SIGCONT)
-        found.signal(signal.SIGSTOP)
+        found.freeze()
     eventually(lambda: world.in_charge() not in (None, found), timeout=20, message="another takes over")
     world.stored_again()
     found.signal(signal.SIGCONT)

@@ -35,6 +35,17 @@ class Child:
         if not self.ended():
             os.kill(self.pid, number)
 
+    def freeze(self) -> None:
+        """SIGSTOP, until every thread stands still: one that is in a system call finishes it first."""
+        self.signal(signal.SIGSTOP)
+
+        def stands() -> bool:
+            states = [path.read_text().rpartition(")")[2].split()[0] for path in tasks.glob("*/stat")]
+            return all(state == "T" for state in states)
+
+        tasks = Path(f"/proc/{self.pid}/task")
+        eventually(stands, timeout=20, every=0.001, message=f"process {self.pid} stands still")
+
     def wait(self, timeout: float = 20.0) -> int:
         """Its exit status, negative for a signal."""
         eventually(self.ended, timeout=timeout, message=f"process {self.pid} ends: {self.words()}")
