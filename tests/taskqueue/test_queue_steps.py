@@ -23,7 +23,7 @@ from messaging.taskqueue.job import (
 )
 from messaging.taskqueue.quantities import Caps
 from messaging.taskqueue.queue import AsyncQueue, Queue, wait_many
-from tests.servers import TestServer
+from tests.servers import TestServer, free_port
 from tests.waiting import eventually
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "messaging" / "lua" / "queue"
@@ -325,7 +325,7 @@ def test_a_server_that_is_gone_is_named(queue: Queue, tmp_path: Path) -> None:
 
 
 def test_a_cluster_and_rights_to_nothing_but_the_declared_keys_are_enough() -> None:
-    server = TestServer(options={"cluster-enabled": "yes"})
+    server = TestServer(options={"cluster-enabled": "yes", "cluster-port": str(free_port())})
     try:
         server.client().execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         eventually(lambda: b"cluster_state:ok" in server.client().execute_command("CLUSTER", "INFO"))
