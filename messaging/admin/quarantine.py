@@ -171,7 +171,7 @@ class QuarantineAdmin(ReadingAdmin[Quarantine]):
             "title": _("Store again") if action == "retry" else _("Discard"),
             "subtitle": None,
             "opts": self.opts,
-            "original": _("Quarantine"),
+            "original": _("Store again") if action == "retry" else _("Discard"),
             "has_view_permission": True,
             "media": self.media,
             "action": action,
