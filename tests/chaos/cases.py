@@ -8,6 +8,7 @@ from tests.chaos import databases, deploys, disks, faults, guarded, links, loads
 from tests.chaos.world import World
 
 FORGETFUL = {"appendonly": "no", "save": ""}
+ORDERED: Mapping[str, Any] = {"messaging": {"ORDERED_CHANNELS": ["w.*"]}, "direct": 0.0}
 PARTED = {"messaging": {"PARTITIONS": 3}}
 
 
@@ -23,6 +24,7 @@ class Case:
     world: Mapping[str, Any] = field(default_factory=dict)
     database: Literal["", "sqlite", "postgresql"] = ""  # "" = any
     shuffled: bool = False  # the faults strike in any order, several of them at the same world
+    strict: bool = False  # order is kept by all, also by what was sent late
     short: bool = True  # in the tests as well, with each fault once
     most: int = 0  # rounds of a long run at the most, for what takes a minute; 0 = as many as are asked for
     settle: float = 0.0  # seconds until all is quiet; 0 = as always
@@ -84,6 +86,37 @@ CASES = (
     Case("3 partitions, kill the listener", (faults.kill_listener,), world=PARTED, short=False),
     Case("3 partitions, FLUSHALL", (faults.flushall,), "recorded", world=PARTED, short=False),
     Case("3 partitions, DEL of one log", (faults.delete_log,), "recorded", world=PARTED),
+    Case(
+        "ordered, FLUSHALL",
+        (faults.flushall, faults.flush_while_down),
+        "recorded",
+        world=ORDERED,
+        strict=True,
+    ),
+    Case("ordered, kill the listener", (faults.kill_listener,), world=ORDERED, strict=True, short=False),
+    Case(
+        "ordered, freeze the listener",
+        (faults.freeze_listener,),
+        listeners=2,
+        world=ORDERED,
+        strict=True,
+        short=False,
+    ),
+    Case(
+        "ordered, kill Redis, no persistence",
+        (faults.kill_redis,),
+        "recorded",
+        world={**ORDERED, "server": FORGETFUL},
+        strict=True,
+        short=False,
+    ),
+    Case(
+        "ordered, bad network for all",
+        (links.network,),
+        world={**ORDERED, "proxied": True, "listener_proxied": True},
+        strict=True,
+        short=False,
+    ),
     Case("SQLite locked", (databases.lock_sqlite,), database="sqlite"),
     Case("a long transaction among short ones", (databases.long_transaction,), database="postgresql"),
     Case(

@@ -96,7 +96,9 @@ class Stage:
             except AssertionError as error:
                 hopeless = str(error).partition("\n")[0]
             settled = world.settle(settle)
-            expected = world.expected(direct=case.direct, copies=case.copies, faults=rounds)
+            expected = world.expected(
+                direct=case.direct, copies=case.copies, strict=case.strict, faults=rounds
+            )
             findings = check(world.seen(settled=settled, count_copies=bool(case.copies)), expected)
             findings.broken += world.broken
             if hopeless:

@@ -15,9 +15,9 @@ from tests.chaos.run import Result
 pytestmark = pytest.mark.chaos
 
 
-def without(variant: str, case: str, **world: object) -> Play:
+def without(variant: str, case: str, rounds: int = 1, **world: object) -> Play:
     found = cases.named(case)
-    return Play(replace(found, world={**found.world, **world}), 1, variant, settle=2.5)
+    return Play(replace(found, world={**found.world, **world}), rounds, variant, settle=2.5)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,7 @@ def without(variant: str, case: str, **world: object) -> Play:
         (without("no_barrier", "listener down for long"), "I3"),
         (without("acknowledged_before_stored", "kill the listener", direct=1.0), "I1"),
         (without("sent_before_commit", "SCRIPT FLUSH"), "I2"),
+        (without("unordered", "ordered, FLUSHALL", 2), "I4"),
         (without("bad_entry_stops", "bad input"), "I7"),
     ],
     ids=lambda value: value.variant if isinstance(value, Play) else value,

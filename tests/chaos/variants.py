@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
+from django.conf import settings
 from django.db import connections, transaction
 
 from messaging import outbox, relay, storage
@@ -131,6 +132,11 @@ def sent_before_commit() -> None:
     outbox.put = at_once
 
 
+def unordered() -> None:
+    """Ordered channels are like any other."""
+    settings.MESSAGING = settings.MESSAGING | {"ORDERED_CHANNELS": []}
+
+
 def bad_entry_stops() -> None:
     """An entry that is not an event raises, again and again."""
     store: Callable[..., None] = relay.Relay._store
@@ -155,6 +161,7 @@ VARIANTS = {
         no_barrier,
         acknowledged_before_stored,
         sent_before_commit,
+        unordered,
         bad_entry_stops,
     )
 }

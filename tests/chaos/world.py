@@ -1,5 +1,6 @@
 """A server, a database, listeners and writers -> one place in which faults are injected, gone afterwards."""
 
+import math
 import random
 import shutil
 import tempfile
@@ -269,13 +270,13 @@ class World:
             memory_mb=max(self._memory_mb, memory),
         )
 
-    def expected(self, *, direct: Any, copies: int, faults: int) -> Expected:
+    def expected(self, *, direct: Any, copies: int, strict: bool, faults: int) -> Expected:
         """What a case allows, after so many faults."""
         return Expected(
             direct=direct,
             copies=copies,
             quarantined=self.garbage,
-            late_after=GRACE,
+            late_after=math.inf if strict else GRACE,
             log_lines=40 + 15 * faults,
         )
 
