@@ -8,6 +8,7 @@
 #   PYTEST=...          arguments for pytest, such as PYTEST="tests/test_up.py -x"
 #   LIVE=...            arguments for `make bench-live`, such as LIVE="--alone --quick"
 #   ROUNDS=45 SEED=1    of `make chaos`: faults in each case; CHAOS="--database postgresql --server redis --json FILE"
+#   ROUNDS=20 SEED=1 SEEDS=5  of `make kills`: kills for each seed, the first seed, how many of them
 #
 # A recipe that fails makes `make` exit with 2, whatever its own code was: `make` prints that one as "Error 3".
 
@@ -19,12 +20,13 @@ PYTEST ?=
 LINT ?=
 ROUNDS ?= 45
 SEED ?= 1
+SEEDS ?= 5
 CHAOS ?=
 LIVE ?=
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format pytest bench bench-live chaos outside clean install install-dev
+.PHONY: help run test lint format pytest bench bench-live chaos kills outside clean install install-dev
 
 help: ## what there is to make
 	@sed -n "s/^\([a-z-]*\):.*## /\1|/p" Makefile | awk -F"|" "{ printf \"make %-10s %s\\n\", \$$1, \$$2 }"
@@ -57,6 +59,9 @@ chaos: install-dev ## inject faults into real processes, and fail when a promise
 
 outside: install-dev ## other projects' tests of Django Tasks against our backend; fetches them
 	$(BIN)/python -m tests.outside
+
+kills: install-dev ## kill workers in the middle of their tasks, and fail when one is lost or runs twice for nothing
+	$(BIN)/python -m tests.kills --rounds $(if $(filter file,$(origin ROUNDS)),20,$(ROUNDS)) --seed $(SEED) --seeds $(SEEDS)
 
 clean: ## remove what was made, but not the data in var/
 	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/screenshots

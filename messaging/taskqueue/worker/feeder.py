@@ -7,6 +7,7 @@ batch the next one gathers. What is claimed never exceeds the slots that are fre
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections import defaultdict
@@ -58,6 +59,9 @@ class Feeder:
         self._events: SimpleQueue[Held | None] = SimpleQueue()
         self._unsettled: list[Held] = []
         self._hungry = True  # a claim may find something
+        # A task that kills its process takes others with it, again and again if they all run together again. Of those
+        # that have lost workers before, a process runs one at a time: so only the guilty one goes on to lose them.
+        self._suspect: Held | None = None
         self._once = threading.Lock()
         self.claiming = True
         self.held: dict[str, Held] = {}  # written by this thread only
@@ -167,6 +171,11 @@ class Feeder:
                 job.id, job.token
             )  # this process was frozen: it may be another one's by now
             return False
+        if job.crashes >= max(1, min(job.max_crashes, 2)):
+            if self._suspect is not None and not self._suspect.ended:
+                held.outcome = Released(job.id, job.token, int(random.uniform(0.2, 0.8) * 1000))  # noqa: S311 (jitter)
+                return False
+            self._suspect = held
         try:
             held.attempt = running.begin(self._backend, held.queue.name, job)
         except (TaskUnknown, TaskUnreadable) as error:

@@ -1,0 +1,78 @@
+"""``python -m tests.kills --rounds 20 --seed 1``: kill workers, judge the ledger; 1 when a promise is broken."""
+
+import argparse
+import os
+import sys
+from statistics import median
+
+import django
+
+HEAD = (
+    "seed",
+    "tasks",
+    "kills",
+    "executions",
+    "repeated",
+    "unexcused",
+    "lost",
+    "child p50",
+    "max",
+    "machine p50",
+    "max",
+    "s",
+)
+WIDTHS = (4, 7, 26, 10, 8, 9, 5, 9, 6, 11, 6, 5)
+
+
+def main() -> int:
+    """The exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.kills", description=__doc__)
+    parser.add_argument("--tasks", type=int, default=20_000, help="of each seed")
+    parser.add_argument("--rounds", type=int, default=20, help="kills of each seed")
+    parser.add_argument("--seed", type=int, default=1, help="the first one")
+    parser.add_argument("--seeds", type=int, default=1, help="how many")
+    parser.add_argument(
+        "--words", action="store_true", help="show what the workers said when something broke"
+    )
+    options = parser.parse_args()
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.kills.kills_settings"
+    os.environ.setdefault("SECRET_KEY", "for kills only")
+    django.setup()
+    from tests.kills.world import World  # its tasks need the settings
+
+    _line(HEAD)
+    fine = True
+    for seed in range(options.seed, options.seed + options.seeds):
+        with World(seed, count=options.tasks, rounds=options.rounds) as world:
+            result = world.run()
+        found = result.findings
+        near = found.recovery["child"]
+        _line(
+            (seed, found.tasks, _kinds(result.kills), found.executions, found.repeated, found.unexcused, found.lost,
+             *_spans(near), *_spans(found.recovery["machine"]), f"{result.seconds:.0f}")
+        )  # fmt: skip
+        for sentence in found.broken[:20]:
+            print(f"    BROKEN {sentence}", flush=True)
+        if found.broken and options.words:
+            print(result.words, file=sys.stderr)
+        fine = fine and not found.broken
+    print(
+        "child: until a task of a killed process runs elsewhere; machine: of a worker killed with its supervisor"
+    )
+    return 0 if fine else 1
+
+
+def _kinds(kills: dict[str, int]) -> str:
+    return ", ".join(f"{count} {kind[:5]}" for kind, count in kills.items() if count)
+
+
+def _spans(seconds: list[float]) -> tuple[str, str]:
+    return (f"{median(seconds):.2f}", f"{max(seconds):.2f}") if seconds else ("-", "-")
+
+
+def _line(cells: tuple[object, ...]) -> None:
+    print(*(f"{cell!s:>{width}}" for cell, width in zip(cells, WIDTHS, strict=True)), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""Executions, deaths and the jobs at the end -> which promises are broken. Pure."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
+from typing import NamedTuple
+
+from tests.kills.ledger import Death, Execution
+
+UNACKNOWLEDGED = 1.0  # seconds that may lie between the end of a task and its acknowledgement
+# Until a task of the dead runs elsewhere. A task that kills each worker within a moment may leave none to take it.
+SECONDS = {"child": 1.0, "suicide": 20.0, "machine": 20.0}
+
+
+class Claim(NamedTuple):
+    """A worker process had the task."""
+
+    pid: int
+    at: float
+    outcome: str
+
+
+@dataclass(slots=True)
+class Findings:
+    """Figures for the table, and a sentence for each broken promise."""
+
+    tasks: int = 0
+    executions: int = 0
+    lost: int = 0  # not ended, or ended otherwise than it should
+    repeated: int = 0  # executions beyond the first, each behind a death
+    unexcused: int = 0  # executions beyond the first without one
+    overlapping: int = 0  # two at the same time
+    recovery: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    broken: list[str] = field(default_factory=list)
+
+
+def check(
+    executions: Sequence[Execution],
+    deaths: Sequence[Death],
+    states: Mapping[int, str],
+    *,
+    poison: Sequence[int] = (),
+    failing: Mapping[int, int] | None = None,
+    claims: Mapping[int, Sequence[Claim]] | None = None,
+) -> Findings:
+    """``states``: task -> state at the end; ``poison`` are tasks that kill each worker and have to end dead;
+    ``failing``: task -> how often it fails by itself before it succeeds; ``claims``: task -> who had it, by the
+    queue's own record, since a process may be killed before its task could write that it had begun."""
+    found = Findings(tasks=len(states), executions=len(executions))
+    ends = {death.pid: death for death in deaths}
+    failures = failing or {}
+    by_task: defaultdict[int, list[Execution]] = defaultdict(list)
+    for execution in executions:
+        by_task[execution.task].append(execution)
+    for task, state in states.items():
+        should = "dead" if task in poison else "succeeded"
+        if state != should or not by_task[task]:
+            found.lost += 1
+            found.broken.append(f"task {task} is {state} after {len(by_task[task])} executions, not {should}")
+        ran = sorted(by_task[task], key=lambda each: each.began)
+        _check_executions(ran, ends, failures.get(task, 0), found)
+        _note_recovery((claims or {}).get(task, ()), ends, found)
+    _check_recovery(found)
+    return found
+
+
+def _check_executions(
+    executions: Sequence[Execution], ends: Mapping[int, Death], failures: int, found: Findings
+) -> None:
+    for before, after in pairwise(executions):
+        death = ends.get(before.pid)
+        if (
+            death is not None
+            and before.began <= death.until
+            and (before.ended is None or before.ended >= death.at - UNACKNOWLEDGED)
+        ):
+            found.repeated += 1  # killed inside the task, or between its end and the acknowledgement
+            if after.began < death.at:
+                found.overlapping += 1
+                found.broken.append(
+                    f"task {after.task} began again before its process {before.pid} was killed"
+                )
+        elif failures > 0 and before.ended is not None:
+            failures -= 1
+        else:
+            found.unexcused += 1
+            found.broken.append(
+                f"task {after.task} ran again although process {before.pid} was not killed in it"
+            )
+
+
+def _note_recovery(claims: Sequence[Claim], ends: Mapping[int, Death], found: Findings) -> None:
+    for before, after in pairwise(claims):
+        death = ends.get(before.pid)
+        if death is not None and before.outcome == "lost":
+            found.recovery[death.how].append(max(0.0, after.at - death.at))
+
+
+def _check_recovery(found: Findings) -> None:
+    for how, seconds in found.recovery.items():
+        typical, bound = median(seconds), SECONDS[how]
+        if typical > bound:
+            found.broken.append(f"tasks of a killed {how} ran elsewhere after {typical:.2f} s, not {bound:g}")
+        if max(seconds) > SECONDS["machine"]:
+            found.broken.append(f"a task of a killed {how} ran elsewhere after {max(seconds):.1f} s only")

@@ -1,0 +1,188 @@
+"""A seed -> a server, two workers, thousands of tasks, and somebody who kills: what the checker judges."""
+
+import os
+import random
+import shutil
+import signal
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from messaging import connection
+from messaging.taskqueue.job import Job
+from messaging.taskqueue.queue import Queue
+from tests.kills import tasks
+from tests.kills.checker import Claim, Findings, check
+from tests.kills.ledger import Death, read
+from tests.processes import Process, plain_environment, python
+from tests.servers import TestServer
+from tests.taskqueue.audit import audit
+from tests.taskqueue.workers import ENDED, processes_of
+from tests.waiting import eventually
+
+WORKERS = 2
+PROCESSES = 2
+CONCURRENCY = 8
+END_SECONDS = 120.0
+
+KINDS = ("child",) * 12 + ("supervisor",) * 4 + ("machine",) * 4
+
+
+@dataclass(slots=True)
+class Result:
+    """One seed."""
+
+    seed: int
+    kills: dict[str, int]
+    findings: Findings
+    seconds: float
+    words: str
+
+
+class World:
+    """A context manager. The settings have to name no server yet: it points them to its own."""
+
+    def __init__(self, seed: int, *, count: int, rounds: int) -> None:
+        self._random = random.Random(seed)
+        self._seed, self._count, self._rounds = seed, count, rounds
+        self._directory = Path(tempfile.mkdtemp(prefix="mtx-", dir="/tmp"))
+        self._ledger = self._directory / "ledger"
+        self._ledger.touch()
+        self._server = TestServer()
+        self._workers: list[Process] = []
+        self._gone: list[Process] = []
+        self._deaths: list[Death] = []
+        self._kills = dict.fromkeys(("child", "supervisor", "machine", "suicide"), 0)
+        self._ids: dict[int, str] = {}
+        self._poison: list[int] = []
+        self._failing: dict[int, int] = {}  # task -> how often
+        self._claims: dict[int, list[Claim]] = {}
+
+    def __enter__(self) -> "World":
+        from django.conf import settings
+
+        settings.MESSAGING = settings.MESSAGING | {"URL": self._server.url}
+        connection.reset()
+        self._queue = Queue(connection.client(), "default", "default")
+        for _ in range(WORKERS):
+            self._workers.append(self._start())
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for process in (*self._workers, *self._gone):
+            process.clean_up()
+        connection.reset()
+        self._server.remove()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def run(self) -> Result:
+        """Enqueue, kill, wait, judge."""
+        began = time.monotonic()
+        share, more = divmod(self._count, self._rounds)
+        for number in range(self._rounds):
+            for worker in self._workers:
+                eventually(lambda at=worker: len(processes_of(at)) >= PROCESSES, timeout=60)
+            written = self._ledger.stat().st_size
+            self._enqueue(share + (number < more), with_poison=number == self._rounds // 2)
+            eventually(lambda at=written: self._ledger.stat().st_size > at, timeout=60)
+            time.sleep(self._random.uniform(0.0, 0.3))  # not to wait for something, but to strike anywhere
+            self._kill(KINDS[number % len(KINDS)] if number else "child")
+        states = self._wait_for_the_end()
+        executions, suicides = read(self._ledger)
+        self._kills["suicide"] = len(suicides)
+        findings = check(
+            executions,
+            [*self._deaths, *suicides],
+            states,
+            poison=self._poison,
+            failing=self._failing,
+            claims=self._claims,
+        )
+        findings.broken += self._audit()
+        said = "\n".join(process.output for process in (*self._gone, *self._workers))
+        words = "\n".join(line for line in said.splitlines() if "failed in attempt" not in line)
+        return Result(self._seed, self._kills, findings, time.monotonic() - began, words)
+
+    # -- inside
+
+    def _start(self) -> Process:
+        environment = plain_environment(
+            VAR_DIR=str(self._directory),
+            REDIS_URL=self._server.url,
+            DJANGO_SETTINGS_MODULE="tests.kills.kills_settings",
+            **{tasks.LEDGER: str(self._ledger)},
+        )
+        arguments = ("--processes", str(PROCESSES), "--concurrency", str(CONCURRENCY))
+        return Process(python("manage.py", "work", *arguments), env=environment)
+
+    def _enqueue(self, count: int, *, with_poison: bool) -> None:
+        first = len(self._ids)
+        calls: dict[object, list[tuple[object, ...]]] = {}
+        for number in range(first, first + count):
+            draw = self._random.random()
+            if with_poison and number == first + count // 2:
+                self._poison.append(number)
+                calls.setdefault(tasks.poison, []).append((number,))
+            elif draw < 0.005:
+                calls.setdefault(tasks.work, []).append((number, self._random.uniform(1.0, 3.0)))
+            elif draw < 0.03:
+                self._failing[number] = 1
+                calls.setdefault(tasks.flaky, []).append((number,))
+            elif draw < 0.2:
+                calls.setdefault(tasks.awork, []).append((number, self._random.expovariate(100)))
+            else:
+                calls.setdefault(tasks.work, []).append((number, self._random.expovariate(200)))
+        for task, arguments in calls.items():
+            for each, result in zip(arguments, task.enqueue_many(arguments), strict=True):  # type: ignore[attr-defined]
+                self._ids[int(str(each[0]))] = result.id
+
+    def _kill(self, kind: str) -> None:
+        index = self._random.randrange(WORKERS)
+        worker = self._workers[index]
+        children = processes_of(worker)
+        self._kills[kind] += 1
+        victims = {
+            "child": [self._random.choice(children)] if children else [],
+            "supervisor": [worker.pid],
+            "machine": [worker.pid, *children],
+        }[kind]
+        for pid in victims:
+            before = time.time()
+            os.kill(pid, signal.SIGKILL)
+            if pid != worker.pid:
+                self._deaths.append(Death(pid, before, time.time(), kind))
+        if kind != "child":
+            worker.popen.wait(10)
+            self._gone.append(worker)
+            self._workers[index] = self._start()
+
+    def _wait_for_the_end(self) -> dict[int, str]:
+        deadline = time.monotonic() + END_SECONDS
+        while True:
+            states: dict[int, str] = {}
+            numbers = list(self._ids)
+            for start in range(0, len(numbers), 500):
+                part = numbers[start : start + 500]
+                jobs = self._queue.get_many([self._ids[number] for number in part])
+                states |= {n: job.state if job else "gone" for n, job in zip(part, jobs, strict=True)}
+                self._claims |= {n: claims_of(job) for n, job in zip(part, jobs, strict=True) if job}
+            if all(state in ENDED for state in states.values()) or time.monotonic() > deadline:
+                return states
+            time.sleep(0.5)
+
+    def _audit(self) -> list[str]:
+        try:
+            audit(self._queue)
+        except AssertionError as error:
+            return [f"the queue is not in order: {str(error)[:300]}"]
+        return []
+
+
+def claims_of(job: Job) -> list[Claim]:
+    """Who had it, those aside that handed it back at once."""
+    return [
+        Claim(int(each.worker.split(":")[-2]), each.began_ms / 1000, each.outcome)
+        for each in job.attempts
+        if each.outcome != "released"
+    ]
