@@ -1,6 +1,6 @@
 """Random histories of several workers: each answer of the scripts is the model's, and so is each job after each step.
 
-`HISTORIES=5000 pytest tests/taskqueue/test_queue_model.py` tries so many (some 30 a second).
+`HISTORIES=5000 pytest -o faulthandler_timeout=0 tests/taskqueue/test_queue_model.py` tries so many (10 to 30 a second).
 """
 
 import os
