@@ -115,7 +115,10 @@ class Listener:
             return
         if ours and not self._loops:
             self._begin_work()
-        elif not ours and self._loops:
+        elif ours:
+            for loop in self._relay_all():
+                loop.start()
+        elif self._loops:
             self._end_work()
         now = "in charge" if ours else f"standing by for {self._lease.holder}"
         if now != self._was:
@@ -131,11 +134,7 @@ class Listener:
             logger.warning("%s; giving the lease back", error)
             self._lease.release()
             return
-        self._relays = [
-            Relay(self._client, each, polite=self._polite) for each in log.partitions_to_drain(self._client)
-        ]
-        for relay in self._relays:
-            self._loops.append(_relay_loop(relay, self._outages))
+        self._relay_all()
         if self._channels:
             capture = ChannelCapture(self._client, self._channels, token=self._lease.token)
             self._capture("channels", capture)
@@ -157,6 +156,19 @@ class Listener:
         for loop in self._loops:
             loop.start()
         self.in_charge.set()
+
+    def _relay_all(self) -> list[Loop]:
+        """A relay for each partition that has none yet: processes that still run with another number of partitions
+        may write to one that nobody knew of."""
+        relayed = {relay.partition for relay in self._relays}
+        added = []
+        for partition in log.partitions_to_drain(self._client):
+            if partition not in relayed:
+                relay = Relay(self._client, partition, polite=self._polite)
+                self._relays.append(relay)
+                added.append(_relay_loop(relay, self._outages))
+        self._loops += added
+        return added
 
     def _capture(self, what: str, made: ChannelCapture | ListCapture) -> None:
         self._captures.append(made)

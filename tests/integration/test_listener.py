@@ -14,9 +14,10 @@ from django.db import connections, transaction
 from pytest_django import Settings
 
 import messaging
-from messaging import connection, keys, lease, wire
+from messaging import connection, keys, lease, log, wire
 from messaging.listener import report_of
 from messaging.models import Cursor, Gap, Message
+from messaging.publisher import prepare
 from tests import databases
 from tests.integration.conftest import StartListener, our_threads
 from tests.postgres import PostgresServer
@@ -315,6 +316,18 @@ def test_settings_that_changed_count_with_the_next_listener(
         "messaging-relay of partition 1",
         "messaging-relay of partition 2",
     ]
+
+
+def test_a_partition_that_only_others_know_of_is_stored_while_it_runs(
+    database: str, start_listener: StartListener, settings: Settings
+) -> None:
+    """An old process with more partitions, in the midst of a deploy."""
+    running = start_listener()
+    eventually(lambda: running.listener.report().in_charge)
+    _, body = prepare("c", 1)
+    log.append(3, [(b"c", body)])
+    eventually(lambda: stored(database) == [1], timeout=30)
+    settings.MESSAGING = settings.MESSAGING | {"PARTITIONS": 5}  # for the check of what is left
 
 
 def test_partitions_that_are_no_longer_written_to_are_drained(
