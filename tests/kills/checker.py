@@ -71,7 +71,9 @@ def _check_executions(
 ) -> None:
     for before, after in pairwise(executions):
         death = ends.get(before.pid)
-        if (
+        if failures > 0 and before.ended is not None:
+            failures -= 1
+        elif (
             death is not None
             and before.began <= death.until
             and (before.ended is None or before.ended >= death.at - UNACKNOWLEDGED)
@@ -82,8 +84,6 @@ def _check_executions(
                 found.broken.append(
                     f"task {after.task} began again before its process {before.pid} was killed"
                 )
-        elif failures > 0 and before.ended is not None:
-            failures -= 1
         else:
             found.unexcused += 1
             found.broken.append(

@@ -18,7 +18,7 @@ from tests.kills.ledger import Death, read
 from tests.processes import Process, plain_environment, python
 from tests.servers import TestServer
 from tests.taskqueue.audit import audit
-from tests.taskqueue.workers import ENDED, processes_of
+from tests.taskqueue.workers import processes_of
 from tests.waiting import eventually
 
 WORKERS = 2
@@ -159,17 +159,19 @@ class World:
 
     def _wait_for_the_end(self) -> dict[int, str]:
         deadline = time.monotonic() + END_SECONDS
-        while True:
-            states: dict[int, str] = {}
-            numbers = list(self._ids)
-            for start in range(0, len(numbers), 500):
-                part = numbers[start : start + 500]
-                jobs = self._queue.get_many([self._ids[number] for number in part])
-                states |= {n: job.state if job else "gone" for n, job in zip(part, jobs, strict=True)}
-                self._claims |= {n: claims_of(job) for n, job in zip(part, jobs, strict=True) if job}
-            if all(state in ENDED for state in states.values()) or time.monotonic() > deadline:
-                return states
-            time.sleep(0.5)
+        while time.monotonic() < deadline:
+            counts = self._queue.counts()
+            if not counts.ready + counts.running + counts.delayed:
+                break
+            time.sleep(0.2)
+        states: dict[int, str] = {}
+        numbers = list(self._ids)
+        for start in range(0, len(numbers), 500):
+            part = numbers[start : start + 500]
+            jobs = self._queue.get_many([self._ids[number] for number in part])
+            states |= {n: job.state if job else "gone" for n, job in zip(part, jobs, strict=True)}
+            self._claims |= {n: claims_of(job) for n, job in zip(part, jobs, strict=True) if job}
+        return states
 
     def _audit(self) -> list[str]:
         try:

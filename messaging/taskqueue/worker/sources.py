@@ -45,6 +45,7 @@ class Sources:
         self._look()
         now = time.monotonic()
         weights = {name: weight for name, weight in self._weights.items() if self._dry.get(name, 0.0) <= now}
+        weights = weights or dict(self._weights)
         while free and weights:
             for name, count in _drawn(weights, free).items():
                 queue = self._queues[name]
