@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -91,12 +91,11 @@ class RedisTaskBackend(BaseTaskBackend):
             except BrokerError as error:
                 error.enqueued = list(done.values())
                 raise
-            for place, prepared, answer in zip(batch.places, batch.prepared, answers, strict=True):
-                if answer.is_new:
-                    done[place] = self._accepted(prepared, answer)
-                    signalling.enqueued(self, done[place])
-                else:
-                    done[place] = self._held(prepared, answer, self._job(answer.id))
+            new = self._accepted(batch, answers)
+            signalling.enqueued(self, new.values())
+            done |= new
+            for place, prepared, answer in self._others(batch, answers):
+                done[place] = self._found(self._job(answer.id)) or self._assumed(prepared, answer)
         return [done[place] for place in range(len(done))]
 
     async def aenqueue_many(self, calls: Iterable[Call]) -> list[AnyResult]:
@@ -113,38 +112,40 @@ class RedisTaskBackend(BaseTaskBackend):
             except BrokerError as error:
                 error.enqueued = list(done.values())
                 raise
-            for place, prepared, answer in zip(batch.places, batch.prepared, answers, strict=True):
-                if answer.is_new:
-                    done[place] = self._accepted(prepared, answer)
-                    await signalling.aenqueued(self, done[place])
-                else:
-                    done[place] = self._held(prepared, answer, await self._ajob(answer.id))
+            new = self._accepted(batch, answers)
+            await signalling.aenqueued(self, new.values())
+            done |= new
+            for place, prepared, answer in self._others(batch, answers):
+                done[place] = self._found(await self._ajob(answer.id)) or self._assumed(prepared, answer)
         return [done[place] for place in range(len(done))]
 
     def _put(self, batch: Batch, database: str) -> dict[int, AnyResult]:
         """Into the outbox; the signal waits for the commit, like the task."""
-        results = [self._waiting(each) for each in batch.prepared]
-
-        def tell() -> None:
-            for each in results:
-                signalling.enqueued(self, each)
-
+        results = [self._result(each, each.job.id, each.at) for each in batch.prepared]
         outbox.put(
             [outbox.Waiting(self.alias, batch.queue, job) for job in batch.jobs],
             using=database,
-            then=tell,
+            then=lambda: signalling.enqueued(self, results),
         )
         return dict(zip(batch.places, results, strict=True))
 
-    def _accepted(self, prepared: Prepared, answer: Enqueued) -> AnyResult:
+    def _accepted(self, batch: Batch, answers: Sequence[Enqueued]) -> dict[int, AnyResult]:
+        """The results of those that are new in their queue, by their places."""
+        times = {at_ms: moment(ms=at_ms) for at_ms in {each.at_ms for each in answers}}
+        return {
+            place: self._result(prepared, answer.id, times[answer.at_ms])
+            for place, prepared, answer in zip(batch.places, batch.prepared, answers, strict=True)
+            if answer.is_new
+        }
+
+    def _others(self, batch: Batch, answers: Sequence[Enqueued]) -> Iterator[tuple[int, Prepared, Enqueued]]:
+        """Those in whose way another one is, which holds their unique lock."""
+        triples = zip(batch.places, batch.prepared, answers, strict=True)
+        return (each for each in triples if not each[2].is_new)
+
+    def _assumed(self, prepared: Prepared, answer: Enqueued) -> AnyResult:
+        """The result of a job that has ended, and is forgotten, since it was found in the way."""
         return self._result(prepared, answer.id, moment(ms=answer.at_ms))
-
-    def _waiting(self, prepared: Prepared) -> AnyResult:
-        return self._result(prepared, prepared.job.id, prepared.at)
-
-    def _held(self, prepared: Prepared, answer: Enqueued, holder: tuple[str, Job] | None) -> AnyResult:
-        """The job that is in the way of this one: it holds the unique lock. It may have ended meanwhile."""
-        return self._found(holder) or self._accepted(prepared, answer)
 
     def _result(self, prepared: Prepared, id: str, enqueued_at: datetime | None) -> AnyResult:
         return new_result(

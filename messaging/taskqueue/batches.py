@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from messaging.conf import conf
 from messaging.errors import InvalidCall, shown
 from messaging.taskqueue import outbox
-from messaging.taskqueue.enqueueing import Prepared, prepare
+from messaging.taskqueue.enqueueing import Form, Prepared
 from messaging.taskqueue.job import NewJob
 from messaging.taskqueue.options import Defaults
 from messaging.taskqueue.seam import AnyTask
@@ -39,20 +39,25 @@ class Batch(NamedTuple):
 def batches(backend: RedisTaskBackend, calls: Iterable[Call]) -> list[Batch]:
     """All are checked, whatever may be wrong with the last one, before the first is sent."""
     defaults, now = backend.defaults, datetime.now(UTC)
+    forms: dict[int, tuple[Form, str | None]] = {}  # by the task's identity, which lives as long as its form
     open_ones: dict[tuple[str, str | None], Batch] = {}
     done: list[Batch] = []
     for place, call in enumerate(calls):
         task, args, kwargs = _checked(call)
-        backend.validate_task(task)
-        database = database_of(task, defaults)
-        prepared = prepare(task, args, kwargs, defaults=defaults, now=now, in_outbox=database is not None)
+        found = forms.get(id(task))
+        if found is None:
+            backend.validate_task(task)
+            database = database_of(task, defaults)
+            form = Form(task, defaults=defaults, now=now, in_outbox=database is not None)
+            found = forms[id(task)] = form, database
+        form, database = found
         way = task.queue_name, database
         batch = open_ones.get(way)
         if batch is None:
             batch = open_ones[way] = Batch(task.queue_name, database, [], [])
             done.append(batch)
         batch.places.append(place)
-        batch.prepared.append(prepared)
+        batch.prepared.append(form.filled(args, kwargs))
         if len(batch.places) == CHUNK:
             del open_ones[way]
     return done

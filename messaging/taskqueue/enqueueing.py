@@ -23,6 +23,7 @@ from messaging.taskqueue.tasks import InvalidTaskOption, given_options
 KEEP_MS = (
     30 * 60 * 1000
 )  # at least, of a job from the outbox, which may offer it again: see outbox.SECOND_LOOK
+_ASKING = {"unique", "limit", "limit_key", "order_key"}  # options that may depend on the arguments
 MAX_KEY = 200  # characters of a limit or order key; a longer one travels as its digest
 
 
@@ -36,6 +37,61 @@ class Prepared(NamedTuple):
     at: datetime | None  # when, by this process's clock
 
 
+class Form:
+    """A validated task -> what all its jobs have in common, so that many calls of it ask for that once."""
+
+    __slots__ = ("_asks", "_at", "_body", "_fixed", "_limit", "_options", "_path", "_queue", "task")
+
+    def __init__(self, task: AnyTask, *, defaults: Defaults, now: datetime, in_outbox: bool = False) -> None:
+        self.task = task
+        self._path = path = task.module_path
+        self._queue = task.queue_name
+        self._limit = defaults.max_bytes
+        self._options = options = given_options(task)
+        self._asks = bool(_ASKING & options.keys())
+        written_us = microseconds(now)
+        self._at = moment(us=written_us)
+        keep = [
+            int(seconds(options.get(name, default)) * 1000)
+            for name, default in (
+                ("keep_results", defaults.keep_results),
+                ("keep_failed", defaults.keep_failed),
+            )
+        ]
+        self._fixed: dict[str, Any] = {
+            "task": path,
+            "priority": int(task.priority),
+            "due_ms": 0 if task.run_after is None else _due_ms(task.run_after),
+            "max_attempts": options.get("max_attempts", defaults.max_attempts),
+            "max_crashes": defaults.max_crashes,
+            "timeout_ms": int(seconds(options.get("timeout", defaults.timeout)) * 1000),
+            "keep_ms": max(keep[0], KEEP_MS) if in_outbox else keep[0],
+            "keep_failed_ms": max(keep[1], KEEP_MS) if in_outbox else keep[1],
+        }
+        if "expires" in options:
+            self._fixed["expires_ms"] = _expires_ms(options["expires"], task, now)
+        self._body: dict[str, Any] = {"task": path}
+        if task.run_after is not None:
+            self._body["run_after"] = task.run_after.isoformat()
+        if options and (overrides := overrides_of(task, _original(path))):
+            self._body["options"] = overrides
+        if in_outbox:
+            self._body["written_us"] = written_us
+
+    def filled(self, args: Any, kwargs: Mapping[str, Any]) -> Prepared:
+        """A call's arguments -> its job; raises an :class:`~messaging.errors.InvalidCall` that names what cannot be."""
+        args, kwargs = plain_call(args, kwargs)
+        asked: dict[str, Any] = {}
+        if self._asks:
+            try:
+                asked = _asked_fields(self._path, args, kwargs, self._options)
+            except InvalidOption as error:
+                raise InvalidTaskOption(f"task {self._path}: {error}") from error.__cause__
+        body = encode_body(Body(args=args, kwargs=kwargs, **self._body), limit=self._limit)
+        job = NewJob(id=new_id(self._queue), body=body, **self._fixed, **asked)
+        return Prepared(self.task, args, kwargs, job, self._at)
+
+
 def prepare(
     task: AnyTask,
     args: Any,
@@ -45,44 +101,8 @@ def prepare(
     now: datetime,
     in_outbox: bool = False,
 ) -> Prepared:
-    """A validated task and its arguments -> a job. ``now`` is aware.
-
-    Raises an :class:`~messaging.errors.InvalidCall` that names what cannot be.
-    """
-    args, kwargs = plain_call(args, kwargs)
-    path = task.module_path
-    options = given_options(task)
-    body = Body(task=path, args=args, kwargs=kwargs)
-    if task.run_after is not None:
-        body.run_after = task.run_after.isoformat()
-    if options:
-        body.options = overrides_of(task, _original(path))
-    fields: dict[str, Any] = {}
-    if options:
-        try:
-            fields = _fields(task, path, args, kwargs, options, now)
-        except InvalidOption as error:
-            raise InvalidTaskOption(f"task {path}: {error}") from error.__cause__
-    keep_ms = fields.pop("keep_ms", int(defaults.keep_results * 1000))
-    keep_failed_ms = int(seconds(options.get("keep_failed", defaults.keep_failed)) * 1000)
-    written_us = microseconds(now)
-    if in_outbox:
-        body.written_us = written_us
-        keep_ms, keep_failed_ms = max(keep_ms, KEEP_MS), max(keep_failed_ms, KEEP_MS)
-    job = NewJob(
-        id=new_id(task.queue_name),
-        body=encode_body(body, limit=defaults.max_bytes),
-        task=path,
-        priority=int(task.priority),
-        due_ms=0 if task.run_after is None else _due_ms(task.run_after),
-        max_attempts=options.get("max_attempts", defaults.max_attempts),
-        max_crashes=defaults.max_crashes,
-        timeout_ms=int(seconds(options.get("timeout", defaults.timeout)) * 1000),
-        keep_ms=keep_ms,
-        keep_failed_ms=keep_failed_ms,
-        **fields,
-    )
-    return Prepared(task, args, kwargs, job, moment(us=written_us))
+    """One call of a validated task -> a job. ``now`` is aware. Raises what :meth:`Form.filled` raises."""
+    return Form(task, defaults=defaults, now=now, in_outbox=in_outbox).filled(args, kwargs)
 
 
 def _original(path: str) -> object:
@@ -92,15 +112,10 @@ def _original(path: str) -> object:
         return None
 
 
-def _fields(
-    task: AnyTask,
-    path: str,
-    args: list[Any],
-    kwargs: dict[str, Any],
-    options: Mapping[str, Any],
-    now: datetime,
+def _asked_fields(
+    path: str, args: list[Any], kwargs: dict[str, Any], options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Options that the queue itself acts on."""
+    """Options that the queue acts on and that may depend on the arguments."""
     fields: dict[str, Any] = {}
     unique = options.get("unique")
     if unique:
@@ -120,10 +135,6 @@ def _fields(
         )
     if "order_key" in options:
         fields["order_key"] = _key("order_key", options["order_key"], path, args, kwargs)
-    if "expires" in options:
-        fields["expires_ms"] = _expires_ms(options["expires"], task, now)
-    if "keep_results" in options:
-        fields["keep_ms"] = int(seconds(options["keep_results"]) * 1000)
     return fields
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from django.dispatch import Signal
@@ -14,17 +15,24 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("messaging.work")
 
+_LOGGERS = (logging.getLogger("django.tasks"), logging.getLogger("django_tasks"))
 _LOGGING = ("django.tasks.signals", "django_tasks.signals")  # where Django's own receivers live
 
 
-def enqueued(backend: RedisTaskBackend, result: AnyResult) -> None:
-    """The queue, or the outbox, has it."""
-    _send(task_enqueued, backend, result)
+def enqueued(backend: RedisTaskBackend, results: Iterable[AnyResult]) -> None:
+    """The queue, or the outbox, has them."""
+    if _nobody_hears(task_enqueued, type(backend)):
+        return
+    for each in results:
+        _send(task_enqueued, backend, each)
 
 
-async def aenqueued(backend: RedisTaskBackend, result: AnyResult) -> None:
+async def aenqueued(backend: RedisTaskBackend, results: Iterable[AnyResult]) -> None:
     """:func:`enqueued` in an event loop; receivers that are no coroutines run in a thread, as Django does it."""
-    await _asend(task_enqueued, backend, result)
+    if _nobody_hears(task_enqueued, type(backend)):
+        return
+    for each in results:
+        await _asend(task_enqueued, backend, each)
 
 
 def started(backend: RedisTaskBackend, result: AnyResult) -> None:
@@ -69,3 +77,8 @@ async def _asend(signal: Signal, backend: RedisTaskBackend, result: AnyResult) -
 def _only_logs(signal: Signal, sender: type) -> bool:
     sync_receivers, async_receivers = signal._live_receivers(sender)
     return not async_receivers and all(each.__module__ in _LOGGING for each in sync_receivers)
+
+
+def _nobody_hears(signal: Signal, sender: type) -> bool:
+    """Are there none but Django's receivers, which write lines of DEBUG that nobody reads?"""
+    return not any(each.isEnabledFor(logging.DEBUG) for each in _LOGGERS) and _only_logs(signal, sender)
