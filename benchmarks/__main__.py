@@ -34,6 +34,8 @@ MEASURED_BY = {
     "catch_up": "catch_up.measure",
     "request_delay": "request_delay.measure",
     "queue_core": "queue_core.measure",
+    "tasks_sync": "task_rate.measure_sync",
+    "tasks_async": "task_rate.measure_async",
 }
 
 

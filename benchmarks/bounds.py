@@ -47,4 +47,6 @@ BOUNDS = {
         "p99 of a trivial view beside a busy listener, to an idle site's", 1.5, at_least=False
     ),
     "queue_core": Bound("enqueue, claim, settle by 50, to redis-py's LPUSH and BRPOP of each task", 1.4),
+    "tasks_sync": Bound("manage.py work, a task that does nothing, to LPUSH and BRPOP of each", 0.4),
+    "tasks_async": Bound("the same with a coroutine", 0.4),
 }
