@@ -98,6 +98,27 @@ def test_an_entry_that_cannot_be_read_is_shown_as_such(broker: TestServer) -> No
     assert "unreadable entry" in run("tail", "--until-end", "--lines").out
 
 
+def test_where_looks_into_messages() -> None:
+    publish("orders", {"id": 1, "user": {"id": 42}, "total": 9.9}, key="a")
+    publish("orders", {"id": 2, "user": {"id": 43}, "total": 100}, headers={"tenant": "x"})
+    publish("plain", "text")
+
+    def found(*conditions: str) -> list[object]:
+        arguments = [word for each in conditions for word in ("--where", each)]
+        ran = run("tail", "--last", "all", "--until-end", *arguments)
+        assert ran.code == 0
+        return [line["data"]["id"] if line["channel"] == "orders" else line["data"] for line in ran.objects]
+
+    assert found("data.user.id=42") == [1]
+    assert found("data.total>=9.9", "data.total<100") == [1]
+    assert found("data.user.id!=42") == [2, "text"]
+    assert found("key=a") == found("data.id=1") == [1]
+    assert found("headers.tenant=x") == [2]
+    assert found("data=text") == ["text"]
+    assert found("channel!=plain", "data.id>1") == [2]
+    assert found("data.user.id=42", "data.user.id=43") == []
+
+
 # -- when it ends
 
 
@@ -118,6 +139,8 @@ def test_a_timeout_is_an_error_only_when_a_count_was_asked_for() -> None:
     "arguments",
     [
         ("--grep", "("),
+        ("--where", "data.x"),
+        ("--where", "nothing=1"),
         ("--since", "yesterday"),
         ("--last", "-1"),
         ("--count", "0"),

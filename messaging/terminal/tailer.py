@@ -17,6 +17,7 @@ from messaging.log import START, Position
 from messaging.loop import FIRST_PAUSE, what_failed
 from messaging.patterns import matches_any
 from messaging.terminal import lines
+from messaging.terminal.conditions import Condition
 from messaging.terminal.follower import Follower, Lost
 from messaging.terminal.lines import Read
 from messaging.terminal.stopping import Stop
@@ -29,11 +30,13 @@ SEARCHED_ENTRIES = 100_000  # that many are looked through for the last ones tha
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """Which entries: the channel matches any of ``channels`` (none: all), the text all of ``grep`` and none of
-    ``exclude``. An entry without an event has no channel and is shown whatever the channels are."""
+    ``exclude``, and it meets all of ``where``. An entry without an event has no channel and is shown whatever the
+    channels are."""
 
     channels: Sequence[str] = ()
     grep: Sequence[re.Pattern[str]] = ()
     exclude: Sequence[re.Pattern[str]] = ()
+    where: Sequence[Condition] = ()
 
     def __call__(self, read: Read) -> bool:
         event = read[1]
@@ -42,6 +45,8 @@ class Wanted:
             and not isinstance(event, NotAnEvent)
             and not matches_any(self.channels, event.channel)
         ):
+            return False
+        if not all(each.met_by(event) for each in self.where):
             return False
         if not self.grep and not self.exclude:
             return True

@@ -16,6 +16,7 @@ from messaging.errors import Misconfigured
 from messaging.log import Position
 from messaging.management.terminal_command import CANNOT_START, FAILED, TerminalCommand
 from messaging.terminal import lines
+from messaging.terminal.conditions import Condition
 from messaging.terminal.follower import Lost
 from messaging.terminal.lines import PersonsLines, Read
 from messaging.terminal.moments import position_of
@@ -36,6 +37,8 @@ the payload as "data" (bytes: "data_base64") and the place in the log as "at".""
   manage.py tail                            the last 10 messages, then what comes
   manage.py tail 'orders.*' 'payments.*'    only these channels (Redis globs)
   manage.py tail --since 1h --grep error    what spoke of errors in the last hour, then what comes
+  manage.py tail --where data.user.id=42 'orders.*'
+                                            only what is about this user
   manage.py tail 'orders.*' | jq .data      each payload as it comes
   manage.py tail --until-end > log.ndjson   all that the log holds, then end
   manage.py tail orders.created --count 1 --timeout 30 --raw
@@ -81,6 +84,15 @@ exit codes: 0 ended by INT or TERM, by --count, --timeout or --until-end, 1 less
         parser.add_argument(
             "--exclude", action="append", default=[], type=expression, metavar="REGEX", help="none of these"
         )
+        parser.add_argument(
+            "--where",
+            action="append",
+            default=[],
+            type=condition,
+            metavar="PATH=VALUE",
+            help="only messages of which this is true, such as data.user.id=42, 'data.total>=100', key!=7, "
+            "headers.tenant=a; repeated: all of them",
+        )
         form = parser.add_mutually_exclusive_group()
         form.add_argument("--lines", action="store_true", help="lines for people, in a pipe too")
         form.add_argument("--json", action="store_true", help="JSON lines, on a terminal too")
@@ -93,7 +105,12 @@ exit codes: 0 ended by INT or TERM, by --count, --timeout or --until-end, 1 less
 
     def handle(self, *args: Any, **options: Any) -> None:
         on_terminal = is_terminal(self.stdout)
-        wanted = Wanted(channels=options["patterns"], grep=options["grep"], exclude=options["exclude"])
+        wanted = Wanted(
+            channels=options["patterns"],
+            grep=options["grep"],
+            exclude=options["exclude"],
+            where=options["where"],
+        )
         last, since = options["last"], options["since"]
         if last is None and since is None:
             last = "all" if options["until_end"] else LAST if on_terminal else 0
@@ -182,6 +199,14 @@ def moment(text: str) -> Position:
     """As ``messaging.terminal.moments`` says."""
     try:
         return position_of(text, now=timezone.localtime())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def condition(text: str) -> Condition:
+    """As ``messaging.terminal.conditions`` says."""
+    try:
+        return Condition.of(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
