@@ -6,10 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import connections
+
 from messaging import connection, keys
 from messaging.errors import TaskUnknown, TaskUnreadable
+from messaging.models import PendingTask
+from messaging.taskqueue import outbox
 from messaging.taskqueue.job import Claimed, Failed, Job, Outcome, Released, Retry, State, Succeeded
-from messaging.taskqueue.payloads import decode_return
+from messaging.taskqueue.payloads import decode_body, decode_return
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.running import begin, refused, run
 from messaging.taskqueue.seam import task_backends
@@ -51,6 +55,7 @@ def run_tasks(*queues: str, backend: str = "default", delayed: bool = False, mos
 
     ``delayed`` runs those as well that are due later, retries among them. What fails is not raised: look at ``error``.
     """
+    _play_commits()
     ran: list[Ran] = []
     unknown: set[str] = set()  # put back for a release that knows them
     while len(ran) < most:
@@ -63,19 +68,42 @@ def run_tasks(*queues: str, backend: str = "default", delayed: bool = False, mos
                 ran.append(_run(queue, backend, claimed))
                 if isinstance(ran[-1].outcome, Released):
                     unknown.add(claimed.id)
+        _play_commits()
         if len(ran) == before:
             return ran
     raise AssertionError(f"{most} tasks have run, and there are still more: does one enqueue itself?")
 
 
-def waiting_tasks(*queues: str, backend: str = "default") -> list[Job]:
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A task in a queue."""
+
+    id: str
+    task: str  # import path
+    args: list[Any]
+    kwargs: dict[str, Any]
+    queue: str
+    job: Job  # all that the queue knows of it
+
+
+def waiting_tasks(*queues: str, backend: str = "default") -> list[Waiting]:
     """The tasks that are ready or delayed, in the order in which they will run."""
+    _play_commits()
     return [
-        job
+        Waiting(job.id, job.task, body.args, body.kwargs, queue.name, job)
         for queue in _queues(queues, backend)
         for state in (State.READY, State.DELAYED)
         for job in queue.page(state, limit=1000)
+        for body in (decode_body(job.body),)
     ]
+
+
+def _play_commits() -> None:
+    """Inside a ``TestCase`` no transaction is ever committed: tasks that wait for that are sent now."""
+    for using in outbox.databases():
+        if connections[using].in_atomic_block:
+            rows = PendingTask.objects.using(using).order_by("pk")
+            outbox.send_rows(rows.values_list("pk", flat=True), using=using)
 
 
 def _queues(names: Sequence[str], backend: str) -> list[Queue]:
