@@ -4,6 +4,10 @@ Each is a function of the world; when it returns, nothing stands in the way any 
 """
 
 import signal
+import threading
+from contextlib import suppress
+
+import redis
 
 from tests.chaos.logs import epoch_of, log_of
 from tests.chaos.world import World
@@ -186,6 +190,30 @@ def misconf(world: World) -> None:
         lambda: client.info()["rdb_last_bgsave_status"] == "ok", timeout=30, message="the snapshot succeeds"
     )
     client.config_set("save", "")
+
+
+def busy(world: World) -> None:
+    """A script of somebody else that does not end: BUSY."""
+    client = world.redis()
+    client.config_set("busy-reply-threshold", 50)
+    endless = threading.Thread(target=_run_endless, args=(world.broker.client(socket_timeout=30),))
+    endless.start()
+    world.pause(0.5, 0.8)
+    eventually(lambda: _is_ended(client), timeout=30, message="the script is ended")
+    endless.join()
+
+
+def _run_endless(client: redis.Redis) -> None:
+    with suppress(redis.RedisError):
+        client.eval("while true do end", 0)
+
+
+def _is_ended(client: redis.Redis) -> bool:
+    try:
+        client.script_kill()
+    except redis.ResponseError as error:
+        return str(error).startswith("NOTBUSY") or "No scripts in execution" in str(error)
+    return False
 
 
 def out_of_memory(world: World) -> None:

@@ -3,17 +3,20 @@
 Each of these is a mistake that was, or could have been, made; a case counts only if one of them makes it fail.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 
-from messaging import outbox, relay, storage
+from messaging import capture, outbox, relay, storage
+from messaging.breaker import Breaker
 from messaging.conf import conf
 from messaging.continuity import Stand, Verdict
 from messaging.listener import Listener
@@ -132,6 +135,35 @@ def sent_before_commit() -> None:
     outbox.put = at_once
 
 
+def batch_dropped() -> None:
+    """What the database does not take at once is given up, and the next batch has its turn."""
+    commit: Callable[..., None] = relay.Relay._commit
+
+    def careless(self: relay.Relay, position: Position, *work: Any) -> None:
+        try:
+            commit(self, position, *work)
+        except OperationalError as error:
+            relay.logger.warning("%s", error)
+            while True:
+                connections.close_all()
+                with suppress(OperationalError):
+                    commit(self, position, [], [], set())
+                    return
+                time.sleep(0.05)
+
+    relay.Relay._commit = careless  # type: ignore[method-assign]
+
+
+def no_breaker() -> None:
+    """Each caller finds out by itself, for a whole budget, that Redis does not answer."""
+    Breaker.check = lambda self: None  # type: ignore[method-assign]
+
+
+def no_probe() -> None:
+    """A subscription is good as long as its socket is open."""
+    capture.SILENT_SECONDS = math.inf
+
+
 def unordered() -> None:
     """Ordered channels are like any other."""
     settings.MESSAGING = settings.MESSAGING | {"ORDERED_CHANNELS": []}
@@ -162,6 +194,9 @@ VARIANTS = {
         acknowledged_before_stored,
         sent_before_commit,
         unordered,
+        batch_dropped,
+        no_breaker,
+        no_probe,
         bad_entry_stops,
     )
 }
