@@ -148,7 +148,7 @@ def _wanted(found: Found, export: Export) -> bool:
     channel = None if event is None else event.channel
     if not export.filter.takes(channel):
         return False
-    if export.may_hear is not None and (channel is None or not export.may_hear(channel)):
+    if export.may_hear is not None and not export.may_hear(channel or ""):
         return False
     if export.search is None:
         return True

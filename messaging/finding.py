@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from typing import Any
 
 from django.core.handlers.asgi import ASGIRequest
@@ -16,6 +17,7 @@ from redis.exceptions import RedisError
 
 from messaging import connection, exporter, places
 from messaging.live import query
+from messaging.live.access import may_hear
 from messaging.live.threads import Threads
 from messaging.search import compile_search
 from messaging.views import VIEW, needs
@@ -79,7 +81,11 @@ def export(request: HttpRequest) -> HttpResponseBase:
         return HttpResponse(wrong, status=400, content_type="text/plain; charset=utf-8")
     make, content_type = _KINDS[form]
     wanted = exporter.Export(
-        asked.filter, compile_search(text), since=since, until=None if until < 0 else until
+        asked.filter,
+        compile_search(text),
+        since=since,
+        until=None if until < 0 else until,
+        may_hear=lru_cache(maxsize=10_000)(partial(may_hear, request.user)),
     )
     logger.info("%s exports messages as %s", request.user, form)
     lines = make(connection.client(timeout=5.0), wanted)

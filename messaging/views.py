@@ -27,6 +27,7 @@ from messaging.conf import conf
 from messaging.doctor.facts import cli
 from messaging.entered import NotJson, data_of
 from messaging.errors import BrokerError, InvalidMessage, MessageTooLarge, Unencodable
+from messaging.live.access import may_hear
 from messaging.models import Channel, Message
 from messaging.patterns import matches_any
 from messaging.publisher import publish as publish_event
@@ -35,6 +36,7 @@ logger = logging.getLogger("messaging.publish")
 
 VIEW, PUBLISH = "messaging.view_message", "messaging.publish_message"
 MAX_SUGGESTIONS = 500
+NOT_HEARD = "this user may not read this channel"
 
 View = Callable[..., HttpResponseBase]
 
@@ -158,6 +160,8 @@ def message(request: HttpRequest, pk: int) -> HttpResponseBase:
 def raw(request: HttpRequest, pk: int) -> HttpResponse:
     """The payload's bytes as a download."""
     row = get_object_or_404(Message, pk=pk)
+    if not may_hear(request.user, row.channel):
+        raise PermissionDenied(NOT_HEARD)
     body, suffix = single.payload_file(row)
     name = re.sub(r"[^\w.-]+", "_", row.channel, flags=re.ASCII)[:80]
     kind = "application/octet-stream" if row.binary else "text/plain; charset=utf-8"
@@ -173,10 +177,15 @@ def raw(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(VIEW)
 def channels(request: HttpRequest) -> JsonResponse:
     """Names of channels that have been seen, for suggestions."""
-    return JsonResponse({"channels": list(Channel.objects.values_list("name", flat=True)[:MAX_SUGGESTIONS])})
+    names = Channel.objects.values_list("name", flat=True)[:MAX_SUGGESTIONS]
+    return JsonResponse({"channels": [name for name in names if may_hear(request.user, name)]})
 
 
 def _one(request: HttpRequest, found: single.Single) -> HttpResponse:
+    if not may_hear(request.user, found.row.channel):
+        if wants_json(request):
+            return JsonResponse({"error": NOT_HEARD}, status=403)
+        raise PermissionDenied(NOT_HEARD)
     if wants_json(request):
         return HttpResponse(found.json(), content_type="application/json")
     context = single.page(found) | {"change_url": _admin_url(request, "change", found.row.pk)}

@@ -15,6 +15,7 @@ from pytest_django import Settings
 from messaging import connection, exporter, keys, places, publish_many, rows
 from messaging.frames import parse_id
 from messaging.live.filters import Filter
+from messaging.models import Channel, Message
 from messaging.search import compile_search
 from tests.servers import TestServer
 
@@ -119,6 +120,29 @@ def test_the_permission_is_needed(client: Client, broker: TestServer) -> None:
     for path in ("export/", "place/"):
         assert client.get(f"/messages/{path}").status_code == 302
         assert client.get(f"/messages/{path}", headers={"Accept": "application/json"}).status_code == 403
+
+
+def test_what_a_user_may_not_hear_is_in_no_export_and_on_no_page(
+    viewer: Client, fill: Fill, settings: Settings
+) -> None:
+    fill(2, stored=1, channel="mine.viewer")
+    fill(2, stored=1, channel="mine.other")
+    settings.MESSAGING = settings.MESSAGING | {"LIVE_MAY_HEAR": "tests.test_finding.only_mine"}
+    found = lines(viewer.get("/messages/export/"))
+    assert [line["event"]["subject"] for line in found] == ["mine.viewer"] * 2
+    with_json = {"Accept": "application/json"}
+    assert viewer.get(f"/messages/at/{found[0]['at']}/", headers=with_json).status_code == 200
+    other = Message.objects.get(channel="mine.other")
+    for path in ("", "raw/", "?format=json"):
+        assert viewer.get(f"/messages/{other.pk}/{path}").status_code == 403
+    Channel.objects.bulk_create(
+        Channel(name=name, first_seen=datetime.now(UTC)) for name in ("mine.viewer", "mine.other")
+    )
+    assert viewer.get("/messages/channels/").json() == {"channels": ["mine.viewer"]}
+
+
+def only_mine(user: User, channel: str) -> bool:
+    return channel == f"mine.{user.username}"
 
 
 @pytest.mark.parametrize("kept", [None, 20])
