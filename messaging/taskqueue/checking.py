@@ -15,10 +15,8 @@ from django.apps import apps
 from django.core.checks import CheckMessage, Error
 from django.db import connections
 
-from messaging.errors import shown
+from messaging.errors import InvalidOption, shown
 from messaging.taskqueue import options as known_options
-
-MAX_QUEUE = 200  # characters of a queue's name
 
 
 def problems(alias: str, queues: object, options: object) -> Iterator[CheckMessage]:
@@ -35,12 +33,10 @@ def problems(alias: str, queues: object, options: object) -> Iterator[CheckMessa
 
 def _queues(where: str, queues: Any) -> Iterator[CheckMessage]:
     for name in sorted(queues, key=str):
-        if not isinstance(name, str) or not 0 < len(name) <= MAX_QUEUE or set(name) & set("{}\0"):
-            yield Error(
-                f"{where}: QUEUES has {shown(name)}",
-                hint=f"A queue's name is a text of 1 to {MAX_QUEUE} characters without braces: Redis keys carry it.",
-                id="messaging.E103",
-            )
+        try:
+            known_options.check_queue(name, "a queue's name")
+        except InvalidOption as error:
+            yield Error(f"{where}: QUEUES: {error}", hint="Redis keys carry it.", id="messaging.E103")
 
 
 def _outbox(where: str, database: object) -> Iterator[CheckMessage]:

@@ -14,6 +14,8 @@ from typing import Any
 from messaging.errors import InvalidOption, Misconfigured, shown
 from messaging.taskqueue.backoff import DEFAULT, Backoff, check_backoff
 
+MAX_QUEUE = 200  # characters of a queue's name
+_BREAKING = frozenset("{}\0")
 LONGEST = 100 * 365 * 86400.0  # seconds; beyond it a number is taken for a mistake
 
 
@@ -126,6 +128,14 @@ def check_number(value: object, name: str) -> None:
 def check_moment(value: object, name: str) -> None:
     if not isinstance(value, datetime):
         check_span(value, name)
+
+
+def check_queue(value: object, name: str) -> None:
+    """Redis keys carry it, between braces."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_QUEUE or not _BREAKING.isdisjoint(value):
+        raise InvalidOption(
+            f"{name} is a text of 1 to {MAX_QUEUE} characters without braces, not {shown(value)}"
+        )
 
 
 def check_errors(value: object, name: str) -> None:

@@ -19,6 +19,7 @@ from messaging import connection, keys, wire
 from messaging.conf import conf
 from messaging.errors import BrokerUnavailable
 from messaging.taskqueue.queue import AsyncQueue, Queue
+from messaging.taskqueue.scripting import translated
 
 
 class _OfLoop(NamedTuple):
@@ -65,13 +66,16 @@ async def _closing(client: aioredis.Redis) -> AsyncGenerator[None]:
 
 def known(alias: str) -> list[str]:
     """Names of the backend's queues that were ever used."""
-    names = connection.client(timeout=conf.PUBLISH_BUDGET).smembers(keys.queues(alias))
+    with translated(f"queues of {alias!r}"):
+        names = connection.client(timeout=conf.PUBLISH_BUDGET).smembers(keys.queues(alias))
     return [name.decode() for name in names if isinstance(name, bytes)]
 
 
 async def aknown(alias: str) -> list[str]:
     """:func:`known` for coroutines."""
-    names = await (await async_queue(alias, "")).client.smembers(keys.queues(alias))
+    client = (await async_queue(alias, "")).client
+    with translated(f"queues of {alias!r}"):
+        names = await client.smembers(keys.queues(alias))
     return [name.decode() for name in names if isinstance(name, bytes)]
 
 

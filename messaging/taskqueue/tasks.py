@@ -20,6 +20,7 @@ from messaging.taskqueue.options import (
     check_errors,
     check_flag_or_function,
     check_moment,
+    check_queue,
     check_span,
     check_text_or_function,
 )
@@ -170,6 +171,7 @@ def given_options(task: AnyTask) -> dict[str, Any]:
 def check_options(task: AnyTask) -> None:
     """Raise :class:`InvalidTaskOption` for the first option that cannot work."""
     try:
+        check_queue(task.queue_name, "queue_name")
         for name, value in given_options(task).items():
             _CHECKS[name](value, name)
     except InvalidOption as error:

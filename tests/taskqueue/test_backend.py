@@ -1,5 +1,6 @@
 """Django Tasks on our queues: what is enqueued is what comes back, in every process; what cannot be is refused."""
 
+import asyncio
 import dataclasses
 import math
 import types
@@ -124,6 +125,16 @@ def test_an_id_that_is_nobodys(ours: RedisTaskBackend) -> None:
         with pytest.raises(TaskResultDoesNotExist):
             ours.get_result(unknown)  # type: ignore[arg-type]
     assert task_backends["other"].get_result(other.id) == other
+
+
+def test_queues_that_no_setting_names(ours: RedisTaskBackend) -> None:
+    other = task_backends["other"]
+    result = jobs.add.using(backend="other", queue_name=LONG_NAME).enqueue(1)
+    assert result.id.startswith("~")
+    assert other.get_result(result.id) == result
+    assert asyncio.run(other.aget_result(result.id)) == result
+    with pytest.raises(InvalidTask, match="without braces"):
+        jobs.add.using(backend="other", queue_name="{a}")
 
 
 @pytest.mark.parametrize(
