@@ -56,7 +56,7 @@ def big_transaction(world: World) -> None:
     """Ten thousand events, committed at once."""
     began = time.monotonic()
     writer = world.start_writer(direct=0.0, burst=EVENTS)
-    status = writer.wait(timeout=120.0)
+    status = writer.wait(timeout=300.0)
     assert status == 0, f"the writer ended with {status}: {writer.words()}"
     world.writers.remove(writer)
     committed = time.monotonic()
