@@ -28,10 +28,10 @@ def overrides_of(task: AnyTask, original: object) -> dict[str, Any]:
 
 
 def options_from(overrides: dict[str, Any]) -> dict[str, Any]:
-    """The way back; raises :class:`TaskUnreadable`."""
+    """The way back; raises ``ImportError`` for a function of another release, else :class:`TaskUnreadable`."""
     try:
         return {name: _from_json(value) for name, value in overrides.items()}
-    except (ImportError, TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError) as error:
         raise TaskUnreadable(f"options of the job cannot be read: {error}: {shown(overrides)}") from None
 
 

@@ -215,6 +215,16 @@ async def test_a_coroutine_that_is_cancelled(ours: RedisTaskBackend) -> None:
     [
         (b'{"task": "of.another.release"}', TaskUnknown, Released),
         (b'{"task": "tests.taskqueue.jobs.gone"}', TaskUnknown, Released),
+        (
+            b'{"task": "tests.taskqueue.jobs.add", "options": {"backoff": {"path": "tests.taskqueue.jobs.gone"}}}',
+            TaskUnknown,
+            Released,
+        ),
+        (
+            b'{"task": "tests.taskqueue.jobs.add", "options": {"timeout": {"weeks": "x"}}}',
+            TaskUnreadable,
+            Failed,
+        ),
         (b'{"task": "subprocess.run", "args": [["true"]]}', TaskUnreadable, Failed),
         (b"not JSON", TaskUnreadable, Failed),
         (b'{"task": "tests.taskqueue.jobs.add", "args": {}}', TaskUnreadable, Failed),
