@@ -312,7 +312,6 @@ $("rows").addEventListener("click", (event) => {
   if (record && getSelection().isCollapsed) openPanel(detail.record === record ? null : "detail", record);
 });
 watchScrolling($("rows"), { atNewest: () => rows.atNewest, onLeave: () => pause("scroll"), onReturn: () => pausedBy === "scroll" && resume(), keepAtNewest: () => !store.paused && rows.toNewest() });
-window.addEventListener("online", () => stream.retryNow());
 window.addEventListener("popstate", () => {
   const asked = () => JSON.stringify([address.channels, address.last, address.from, address.around]);
   const before = asked();

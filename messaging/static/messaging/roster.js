@@ -4,7 +4,7 @@ import { Place } from "./positions.js";
 
 export const MOST_CHANNELS = 50; // that the server takes in one request
 
-/** Members by id: {channels, place, covered, visible}. `covered`: the open stream has all that this one wants. */
+/** Members by id: {channels, place, turn, covered, visible}. `covered`: the open stream has all that this one wants. */
 export class Roster {
   #members = new Map();
 
@@ -24,8 +24,13 @@ export class Roster {
     return this.#members.get(id)?.covered ?? false;
   }
 
-  set(id, { channels, place, visible, covered = false }) {
-    this.#members.set(id, { channels, place: place instanceof Place ? place : new Place(place), visible, covered });
+  /** What each of them wanted last: {id: turn}. */
+  get turns() {
+    return Object.fromEntries([...this.#members].map(([id, { turn }]) => [id, turn]));
+  }
+
+  set(id, { channels, place, turn, visible, covered = false }) {
+    this.#members.set(id, { channels, place: new Place(place), turn, visible, covered });
   }
 
   see(id, visible) {

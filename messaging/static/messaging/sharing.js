@@ -43,6 +43,7 @@ export class Member {
   #last = 0;
   #place = new Place();
   #ready = false; // it has its history and may be served by a shared connection
+  #turn = 0; // counts what it has wanted: an answer to an earlier wish is none
   #apart = false; // the shared connection cannot serve this member
   #asleep = false;
   #state = { name: "stopped" };
@@ -160,6 +161,7 @@ export class Member {
     document.addEventListener("visibilitychange", this.#seen);
     addEventListener("pagehide", this.#sleep);
     addEventListener("pageshow", this.#shown);
+    addEventListener("online", this.#online);
     this.#checked = this.#heard = Date.now();
     this.#watch = setInterval(() => this.#check(), this.#times.beat);
     if (!this.#name) return;
@@ -173,6 +175,7 @@ export class Member {
     document.removeEventListener("visibilitychange", this.#seen);
     removeEventListener("pagehide", this.#sleep);
     removeEventListener("pageshow", this.#shown);
+    removeEventListener("online", this.#online);
     clearInterval(this.#watch);
     this.#watch = null;
     this.#bus?.close();
@@ -186,11 +189,16 @@ export class Member {
 
   /** Asks the leader to be served; until it is, it serves itself. */
   #ask() {
-    if (this.#ready && !this.#apart && !this.#asleep) this.#say("join", { channels: this.#channels, place: this.#place.id, visible: document.visibilityState !== "hidden" });
+    if (this.#ready && !this.#apart && !this.#asleep) this.#say("join", this.#wish);
+  }
+
+  get #wish() {
+    return { channels: this.#channels, place: this.#place.id, turn: this.#turn, visible: document.visibilityState !== "hidden" };
   }
 
   #leave() {
     this.#leader = null;
+    this.#turn++;
     this.#say("leave");
     if (this.#leading) {
       this.#roster.delete(this.#id);
@@ -210,7 +218,7 @@ export class Member {
 
   #hear({ say, id, ...rest }) {
     if (say === "item" || say === "beat" || say === "open") {
-      if (say === "open" && rest.covers.includes(this.#id)) {
+      if (say === "open" && rest.covers[this.#id] === this.#turn) {
         this.#served(id);
         if (rest.state) this.#take({ is: "state", state: rest.state });
       }
@@ -231,6 +239,7 @@ export class Member {
   #goApart() {
     this.#apart = true;
     this.#leader = null;
+    this.#turn++;
     if (!this.#own) this.#openOwn();
   }
 
@@ -277,6 +286,8 @@ export class Member {
       this.retryNow();
     }
   };
+
+  #online = () => this.retryNow();
 
   #sleep = () => {
     if (this.#asleep) return;
@@ -337,11 +348,11 @@ export class Member {
     if (this.#leading && document.visibilityState === "hidden" && this.#roster.hasVisibleOther(this.#id)) this.#stepDown();
   }
 
-  #hearAsLeader(say, id, { channels, place, visible }) {
+  #hearAsLeader(say, id, wish) {
     if (say === "join") {
-      this.#roster.set(id, { channels, place, visible });
+      this.#roster.set(id, wish);
       this.#settle();
-      if (visible) this.#handOver();
+      if (wish.visible) this.#handOver();
     } else if (say === "leave") {
       if (this.#roster.delete(id)) this.#settle();
     } else if (say === "hidden") this.#roster.see(id, false);
@@ -358,7 +369,7 @@ export class Member {
     this.#timers.settle = null;
     if (!this.#leading || this.#gathering) return;
     const roster = this.#roster;
-    if (this.#ready && !this.#apart && !roster.isCovered(this.#id)) roster.set(this.#id, { channels: this.#channels, place: this.#place, visible: document.visibilityState !== "hidden" });
+    if (this.#ready && !this.#apart && !roster.isCovered(this.#id)) roster.set(this.#id, this.#wish);
     for (const id of roster.ids.reverse()) {
       if (roster.union.length <= MOST_CHANNELS) break;
       this.#sendApart(id);
@@ -369,14 +380,15 @@ export class Member {
       return;
     }
     if (!this.#shared && this.#own && roster.has(this.#id) && !roster.hasOthers(this.#id)) return this.#adopt();
-    const plan = roster.plan(this.#shared?.channels ?? null, this.#shared?.lastId ?? null);
+    const refused = this.#shared?.state.name === "refused"; // it may be otherwise by now: whoever joins was let in
+    const plan = roster.plan(refused ? null : (this.#shared?.channels ?? null), this.#shared?.lastId ?? null);
     if (plan) {
       this.#quiet = this.#told === null || this.#told.name === "live" || this.#told.name === "behind";
       this.#shared ??= new Connection(this.#url, (item) => this.#pass(item));
       this.#shared.close();
     }
     roster.coverAll();
-    this.#say("open", { covers: roster.ids, state: this.#told });
+    this.#say("open", { covers: roster.turns, state: this.#told });
     if (roster.has(this.#id)) this.#served(this.#id);
     if (plan) this.#shared.open(plan);
   }
