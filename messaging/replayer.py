@@ -29,8 +29,8 @@ from messaging.span import END, PAGE_ENTRIES, LogChanged, Replay, Totals, fittin
 LOG, TABLE = "log", "table"
 
 
-class _Item(NamedTuple):
-    """One message of the span; ``body`` is ``None`` if it is no event."""
+class Item(NamedTuple):
+    """One message of the span; ``body``, its event's JSON, is ``None`` if it is no event."""
 
     position: Position
     partition: int
@@ -48,7 +48,7 @@ def publish_again(
     totals = Totals(at=replay.since)
     epochs = _epochs(client)
     waiting: list[tuple[bytes, bytes]] = []
-    sources = [_items(client, partition, replay) for partition in log.partitions()]
+    sources = [items(client, partition, replay) for partition in log.partitions()]
     for item in heapq.merge(*sources, key=lambda each: each.position):
         totals.read += 1
         if item.body is None:
@@ -102,7 +102,7 @@ def _publish(
             totals.heard += reply
 
 
-def _items(client: redis.Redis, partition: int, replay: Replay) -> Iterator[_Item]:
+def items(client: redis.Redis, partition: int, replay: Replay) -> Iterator[Item]:
     """The span of one partition. Each page comes from the log if the log still holds what follows, else from the
     table: the log may be trimmed while a long replay goes on."""
     last = log.bounds(client, partition).last
@@ -144,8 +144,8 @@ def _next(position: Position) -> Position:
     return Position(position.ms, position.seq + 1)
 
 
-def _of_row(row: Message) -> _Item:
-    item = _Item(_position(row), row.partition or 0, TABLE)
+def _of_row(row: Message) -> Item:
+    item = Item(_position(row), row.partition or 0, TABLE)
     try:
         event = row.as_event()
         return item._replace(channel=event.channel, to=_pubsub_channel(event), body=encode(event))
@@ -153,8 +153,8 @@ def _of_row(row: Message) -> _Item:
         return item
 
 
-def _of_entry(entry: Entry) -> _Item:
-    item = _Item(entry.position, entry.partition, LOG)
+def _of_entry(entry: Entry) -> Item:
+    item = Item(entry.position, entry.partition, LOG)
     try:
         event = entry.event()
     except NotAnEvent:

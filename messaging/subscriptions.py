@@ -54,6 +54,10 @@ class Subscribed:
     template: NewJob
     since: Mapping[int, tuple[str, Position]]
 
+    def wants(self, channel: str) -> bool:
+        """Does any of its patterns match?"""
+        return matches_any(self.patterns, channel)
+
     def job(self, event: Event, envelope: bytes, *, once: str = "") -> NewJob:
         """The job that brings it an event."""
         return job_for(
@@ -85,7 +89,7 @@ class Directory:
         if found is None:
             if len(self._by_channel) >= KNOWN_CHANNELS:
                 self._by_channel.clear()
-            found = tuple(each for each in self.by_name.values() if matches_any(each.patterns, channel))
+            found = tuple(each for each in self.by_name.values() if each.wants(channel))
             self._by_channel[channel] = found
         return found
 

@@ -7,13 +7,16 @@ import math
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 
+import redis
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 from redis.exceptions import RedisError
 
 from messaging import connection
+from messaging.errors import BrokerError
 from messaging.log import Position
 from messaging.management.terminal_command import FAILED, USAGE, HelpFormatter, TerminalCommand
 from messaging.replayer import publish_again
@@ -28,6 +31,8 @@ EPILOG = """examples:
                                          read all that the log holds; store what the table lacks
   manage.py messaging replay --since 1h --channel 'orders.*' --to subscribers --dry-run
                                          how many messages that would publish again
+  manage.py messaging replay --since 1d --to subscribers shop.subscribers.bill
+                                         bring a day's events to that @subscribe function once more, as tasks
   manage.py messaging replay --since 2026-01-31T09:00 --until 2026-01-31T10:00 --to subscribers --rate 50
                                          that hour, 50 messages a second
 
@@ -35,7 +40,8 @@ WHEN: 90s, 10m, 2h, 1d ago, an ISO time, or behind a position such as 1763765275
 
 To the table: rows that are there stay as they are, so it may be done at any time. To subscribers: the bytes that were
 stored go out once more on Pub/Sub, with the same ids, from the table where the log has them no more. Listeners of ours
-do not record them again; subscribers that are not ours should know an id that they have seen.
+do not record them again; subscribers that are not ours should know an id that they have seen. With names of @subscribe
+functions they become tasks of these, whether an earlier one has succeeded or not, and go nowhere else.
 
 exit codes: 0 done, 1 Redis or the database is away, some were refused, or ended by INT or TERM (it says how to go on),
 2 usage, 3 cannot start."""
@@ -63,7 +69,14 @@ def add(subcommands: Any) -> argparse.ArgumentParser:
         metavar="PATTERN",
         help="only these channels, as names or Redis globs; repeatable (default: all)",
     )
-    parser.add_argument("--to", choices=("table", "subscribers"), required=True, help="where to")
+    parser.add_argument(
+        "--to",
+        nargs="+",
+        required=True,
+        action=Destination,
+        metavar=("{table,subscribers}", "NAME"),
+        help="where to; subscribers without a name are those of Pub/Sub, with names those of @subscribe",
+    )
     parser.add_argument(
         "--rate",
         type=rate,
@@ -84,13 +97,16 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
     replay = Replay(options["since"], options["until"], options["channels"])
     if replay.until is not None and replay.until <= replay.since:
         command.end(USAGE, "Nothing to replay: --until is not behind --since.")
-    dry_run, table = options["dry_run"], options["to"] == "table"
+    to, *names = options["to"]
+    dry_run, table = options["dry_run"], to == "table"
     if table and options["rate"] is not None:
         command.end(USAGE, "--rate is for subscribers: the table takes what it can.")
     pace = Pace(math.inf if dry_run or table else RATE if options["rate"] is None else options["rate"])
     client = connection.client()
-    if table:
-        steps: Iterator[Totals] = restore(client, replay, dry_run=dry_run)
+    if names:
+        steps: Iterator[Totals] = _as_tasks(command, client, replay, names, batch=pace.batch, dry_run=dry_run)
+    elif table:
+        steps = restore(client, replay, dry_run=dry_run)
     else:
         steps = publish_again(client, replay, batch=pace.batch, dry_run=dry_run)
     shown = is_terminal(command.stderr) and not options["quiet"]
@@ -107,9 +123,9 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
             failure = f"Redis is away{heard}: {str(error).rstrip('.')}"
         except (DatabaseError, InterfaceError) as error:
             failure = f"The database is away: {str(error).strip()}"
-        except LogChanged as error:
+        except (LogChanged, BrokerError) as error:
             failure = f"Not replayed: {error}"
-    command.say(summary(totals, table=table, dry_run=dry_run))
+    command.say(summary(totals, table=table, dry_run=dry_run, tasks=bool(names)))
     if failure or stop.asked:
         go_on = "Do it again: what is stored stays." if table else f"Go on with --since {totals.at}."
         command.end(FAILED, f"{failure or 'Ended before its end'}. {go_on}")
@@ -118,8 +134,22 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
             FAILED,
             f"{counted(totals.refused, 'message')} refused by {'the database' if table else 'Redis (ACL)'}.",
         )
-    if totals.done and not totals.heard and not table and not dry_run:
+    if totals.done and not totals.heard and not table and not dry_run and not names:
         command.say(command.paint.yellow("Nobody was listening."))
+
+
+def _as_tasks(
+    command: TerminalCommand, client: redis.Redis, replay: Replay, names: list[str], **options: Any
+) -> Iterator[Totals]:
+    """As tasks of subscribers; what knows them asks for Django's Tasks, which a site need not have."""
+    redelivery = import_module("messaging.redelivery")
+    try:
+        steps: Iterator[Totals] = redelivery.redeliver(client, replay, names, **options)
+    except LookupError as error:
+        command.end(USAGE, str(error.args[0]))
+    except (DatabaseError, InterfaceError) as error:
+        command.end(FAILED, f"The database is away: {str(error).strip()}")
+    return steps
 
 
 class Pace:
@@ -155,7 +185,7 @@ class Progress:
             status.show(f"{totals.read:,} read, {rate:,.0f}/s, {totals.done:,} done, at {_moment(totals.at)}")
 
 
-def summary(totals: Totals, *, table: bool, dry_run: bool) -> str:
+def summary(totals: Totals, *, table: bool, dry_run: bool, tasks: bool = False) -> str:
     """What became of them, in a sentence."""
     text = f"{counted(totals.read, 'entry', 'entries')} read"
     if totals.first is not None:
@@ -164,10 +194,11 @@ def summary(totals: Totals, *, table: bool, dry_run: bool) -> str:
     if table:
         text += f"{totals.done:,} {'would be ' if dry_run else ''}stored, {totals.known:,} already there"
     else:
-        text += f"{counted(totals.done, 'message')} {'would be ' if dry_run else ''}published again"
+        text += counted(totals.done, "task" if tasks else "message")
+        text += f" {'would be ' if dry_run else ''}{'enqueued' if tasks else 'published again'}"
         if totals.from_table:
             text += f", {totals.from_table:,} of them from the table"
-        if not dry_run:
+        if not dry_run and not tasks:
             text += f", {counted(totals.heard, 'delivery', 'deliveries')} to subscribers"
     if other := totals.read - totals.wanted - totals.unreadable:
         text += f", {other:,} of other channels"
@@ -206,3 +237,17 @@ def rate(text: str) -> float:
     if not 0 <= number < math.inf:
         raise argparse.ArgumentTypeError(f"not a number of messages a second: {text!r}")
     return number
+
+
+class Destination(argparse.Action):
+    """``table``, or ``subscribers`` and the names of some."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any
+    ) -> None:
+        to, *names = values
+        if to not in ("table", "subscribers"):
+            parser.error(f"argument --to: it is table or subscribers, not {to!r}")
+        if names and to == "table":
+            parser.error("argument --to: only subscribers have names")
+        setattr(namespace, self.dest, values)

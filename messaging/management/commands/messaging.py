@@ -16,6 +16,7 @@ from messaging.management import (
     replay_command,
     retire_command,
     status_command,
+    subscribers_command,
 )
 from messaging.management.terminal_command import CANNOT_START, TerminalCommand
 
@@ -28,6 +29,7 @@ SUBCOMMANDS = (
     retire_command,
     prune_command,
     replay_command,
+    subscribers_command,
 )
 
 
