@@ -7,6 +7,7 @@
 #   WORKERS=2           test processes side by side
 #   PYTEST=...          arguments for pytest, such as PYTEST="tests/test_up.py -x"
 #   LIVE=...            arguments for `make bench-live`, such as LIVE="--alone --quick"
+#   STRESS=...          arguments for `make stress`, such as STRESS="--steps 200 --clients 400 --seed 7"
 #   ROUNDS=45 SEED=1    of `make chaos`: faults in each case; CHAOS="--database postgresql --server redis --json FILE"
 #   ROUNDS=20 SEED=1 SEEDS=5  of `make kills`: kills for each seed, the first seed, how many of them
 #
@@ -23,10 +24,11 @@ SEED ?= 1
 SEEDS ?= 5
 CHAOS ?=
 LIVE ?=
+STRESS ?=
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format pytest bench bench-live chaos kills outside clean install install-dev
+.PHONY: help run test lint format pytest bench bench-live chaos kills stress outside clean install install-dev
 
 help: ## what there is to make
 	@sed -n "s/^\([a-z-]*\):.*## /\1|/p" Makefile | awk -F"|" "{ printf \"make %-10s %s\\n\", \$$1, \$$2 }"
@@ -62,6 +64,9 @@ outside: install-dev ## other projects' tests of Django Tasks against our backen
 
 kills: install-dev ## kill workers in the middle of their tasks, and fail when one is lost or runs twice for nothing
 	$(BIN)/python -m tests.kills --rounds $(if $(filter file,$(origin ROUNDS)),20,$(ROUNDS)) --seed $(SEED) --seeds $(SEEDS)
+
+stress: install-dev ## live streams under storms, restarts and wipes, and fail when a client saw what it should not
+	$(BIN)/python -m tests.stress $(STRESS)
 
 clean: ## remove what was made, but not the data in var/
 	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/screenshots

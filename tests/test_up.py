@@ -7,10 +7,11 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from pytest_django import Settings
 
@@ -20,6 +21,7 @@ from tests.postgres import PostgresServer
 from tests.processes import Process, children_of, exists, plain_environment, python, queued
 from tests.servers import TestServer, free_port
 from tests.sites import Database
+from tests.sse import Listening
 from tests.waiting import assert_within, eventually
 
 READY = r"Live log +(http://\S+)messages/"
@@ -217,10 +219,31 @@ def test_redis_url_is_used_instead_of_a_server_of_its_own(
 
 
 @pytest.mark.postgres
-def test_postgresql_by_url(up: StartUp, postgres: PostgresServer) -> None:
-    process = up(DATABASE_URL=postgres.create_database("up"))
+def test_postgresql_by_url_and_streams_hold_no_connection_to_it(
+    up: StartUp, postgres: PostgresServer
+) -> None:
+    database = postgres.create_database("up")
+    process = up(DATABASE_URL=database)
+    password = process.wait_for(r"Log in +admin / (\S+)")[1]
     url = site_url(process)
-    assert httpx.get(f"{url}readyz", trust_env=False).json()["ready"]
+    with ExitStack() as stack, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+        assert client.get("readyz").json()["ready"]
+        client.get("/accounts/login/")
+        form = {"username": "admin", "password": password, "csrfmiddlewaretoken": client.cookies["csrftoken"]}
+        assert client.post("/accounts/login/", data=form).status_code == 302
+        for _ in range(10):
+            another = httpx.Client(base_url=url, cookies=client.cookies, trust_env=False)
+            stack.enter_context(Listening(another)).live()
+
+        def asked_for_sessions() -> int:
+            """The connections whose last question was about who somebody is; the listener never asks that."""
+            with psycopg.connect(database) as connection:
+                rows = connection.execute(
+                    "SELECT query FROM pg_stat_activity WHERE datname = 'up' AND pid != pg_backend_pid()"
+                ).fetchall()
+            return sum("django_session" in query or "auth_user" in query for (query,) in rows)
+
+        eventually(lambda: asked_for_sessions() == 0, timeout=30)
     assert process.terminate() == 0
 
 

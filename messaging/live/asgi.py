@@ -51,7 +51,8 @@ class LiveApplication:
             if (
                 admitted is not None
             ):  # what was needed to decide is gone by now: a stream may last for an hour
-                await serve(*admitted, receive, send)
+                one_to_one = scope.get("http_version", "").startswith("1")
+                await serve(*admitted, receive, send, one_to_one=one_to_one)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:

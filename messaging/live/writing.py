@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
+from messaging.conf import conf
 from messaging.live.direct import Direct
 from messaging.live.stream import Stream
 
@@ -15,6 +16,7 @@ HEADERS = {
     "X-Accel-Buffering": "no",  # nginx
     "X-Content-Type-Options": "nosniff",
 }
+CLOSING = {"Connection": "close"}
 FORBIDDEN = (
     "These channels are for users who are logged in and may hear all of them (by default those with the permission "
     "messaging.view_message), and for the bearers of a fresh ticket.\n"
@@ -33,14 +35,17 @@ def end(chunk: bytes = b"") -> dict[str, Any]:
     return {"type": "http.response.body", "body": chunk, "more_body": False}
 
 
-async def serve(stream: Stream, headers: dict[str, str], receive: Receive, send: Send) -> None:
-    """Write the stream until it or its client ends; ``headers`` are added to those of every stream."""
+async def serve(
+    stream: Stream, headers: dict[str, str], receive: Receive, send: Send, *, one_to_one: bool = True
+) -> None:
+    """Write the stream until it or its client ends; ``headers`` are added to those of every stream. ``one_to_one``: the
+    connection is for this stream alone, as before HTTP/2, and ends with it."""
     watching = asyncio.create_task(_watch(stream, receive))
     transport = getattr(getattr(send, "__self__", None), "transport", None)  # uvicorn shows it
     stream.abort = _cutter(transport, asyncio.current_task())
     stream.inline = transport is not None
     try:
-        await send(start(HEADERS | headers))
+        await send(start(HEADERS | CLOSING | headers if one_to_one else HEADERS | headers))
         stream.direct = Direct.of(send)
         await stream.run(send)
         if not stream.gone:
@@ -50,6 +55,16 @@ async def serve(stream: Stream, headers: dict[str, str], receive: Receive, send:
     finally:
         stream.hub.leave(stream)
         watching.cancel()
+        if one_to_one and transport is not None:
+            _see_off(transport, 1.0 if stream.hub.stopping else conf.LIVE_SEND_SECONDS)
+
+
+def _see_off(transport: Any, seconds: float) -> None:
+    """The stream has ended, its last bytes may still be here: for a client that does not take them the server would
+    keep the connection for ever, and wait for it when it stops."""
+    unsent: Callable[[], int] | None = getattr(transport, "get_write_buffer_size", None)
+    if unsent is not None and unsent():
+        asyncio.get_running_loop().call_later(seconds, transport.abort)
 
 
 async def _watch(stream: Stream, receive: Receive) -> None:
