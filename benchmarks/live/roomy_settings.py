@@ -3,4 +3,8 @@
 from broker_site.settings import *  # noqa: F403
 from broker_site.settings import MESSAGING
 
-MESSAGING = MESSAGING | {"LIVE_MAX_STREAMS": 20_000}
+MESSAGING = MESSAGING | {
+    "LIVE_MAX_STREAMS": 20_000,
+    "LIVE_MAX_STREAMS_PER_USER": 0,
+    "LIVE_MAX_CONNECTS_PER_SECOND": 0,
+}
