@@ -34,7 +34,7 @@ class Prepared(NamedTuple):
     args: list[Any]
     kwargs: dict[str, Any]
     job: NewJob
-    at: datetime | None  # when, by this process's clock
+    at: datetime | None  # when it was written to the outbox, by this process's clock
 
 
 class Form:
@@ -49,7 +49,7 @@ class Form:
         self._limit = defaults.max_bytes
         self._options = options = given_options(task)
         self._asks = bool(_ASKING & options.keys())
-        written_us = microseconds(now)
+        written_us = microseconds(now) if in_outbox else 0
         self._at = moment(us=written_us)
         keep = [
             int(seconds(options.get(name, default)) * 1000)

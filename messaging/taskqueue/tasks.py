@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from django.utils import timezone
@@ -161,11 +162,18 @@ _CHECKS: Mapping[str, Callable[[object, str], None]] = {
 }
 
 
+_values = attrgetter(*_CHECKS)  # asked of each task that is enqueued
+_NONE = (None,) * len(_CHECKS)
+
+
 def given_options(task: AnyTask) -> dict[str, Any]:
     """The options of ours that a task sets; none for a task of Django's own class."""
     if not isinstance(task, RedisTask):
         return {}
-    return {name: value for name in _CHECKS if (value := getattr(task, name)) is not None}
+    values = _values(task)
+    if values == _NONE:
+        return {}
+    return {name: value for name, value in zip(_CHECKS, values, strict=True) if value is not None}
 
 
 def check_options(task: AnyTask) -> None:
