@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.conftest import OpenPage
 from tests.pages.live import Send, Shot, numbers, open_live, rows, shown_numbers
-from tests.sites import Site
 
 pytestmark = pytest.mark.browser
 
@@ -110,16 +108,3 @@ def test_the_difference_to_the_message_before(page: Page, send: Send, screenshot
     expect(page.locator(".diff .minus")).not_to_have_count(0)
     page.keyboard.press("j")
     expect(page.locator("#detail-body")).to_contain_text("no earlier message")
-
-
-def test_a_copied_curl_publishes(site: Site, open_page: OpenPage, send: Send) -> None:
-    page = open_page(site)
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    send("curl", {"it's": 1})
-    open_live(page, "?channel=curl")
-    page.locator(".row").click()
-    page.get_by_text("Copy as", exact=True).click()
-    page.get_by_role("button", name="curl", exact=True).click()
-    command = page.evaluate("() => navigator.clipboard.readText()")
-    assert command.startswith(f"curl -sS {site.url}/messages/publish/")
-    assert """--data-urlencode 'data={"it'\\''s":1}'""" in command

@@ -115,6 +115,7 @@ def test_details_by_mouse_and_keyboard(page: Page, send: Send, screenshot: Shot)
     expect(detail.locator("pre")).to_have_text('{\n  "a": [\n    1,\n    {\n      "b": null\n    }\n  ]\n}')
     for words in ("com.example.detail", "k1", "acme", "/broker_site", "20 bytes"):
         expect(detail.locator(".facts")).to_contain_text(words)
+    expect(detail.locator(".facts")).to_contain_text("as message")
     screenshot(page, "live-detail")
     detail.get_by_role("tab", name="Raw").click()
     expect(detail.locator("pre")).to_have_text('{"a":[1,{"b":null}]}')

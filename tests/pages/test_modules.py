@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
@@ -438,6 +439,10 @@ def test_a_message_as_a_command_and_as_code(run: Run) -> None:
     assert run("snippets.js", "m.asCommand(a)", record) == (
         r"""python manage.py publish 'it'\''s' '{"a": "it'\''s"}' --type t --key 'k 1'"""
     )
+    curl = run("snippets.js", "m.asCurl(a, b)", record, "http://x/publish/")
+    assert curl.startswith('curl -sS http://x/publish/ \\\n  -b "sessionid=$SESSIONID; csrftoken=')
+    assert shlex.split(curl)[-1] == """data={"a": "it's"}"""
+    assert run("snippets.js", "m.asCurl(a, b)", record | {"kind": "binary"}, "") is None
     code = run("snippets.js", "m.asPython(a)", record)
     compile(code, "snippet", "exec")
     assert 'publish("it\'s", json.loads(' in code

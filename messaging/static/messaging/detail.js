@@ -10,6 +10,7 @@ import { bytesOf } from "./record.js";
 import { asCommand, asCurl, asEvent, asPython } from "./snippets.js";
 
 const TABS = { pretty: "Pretty", raw: "Raw", diff: "Diff", event: "Event" };
+const STAYS = 250; // ms
 const OWN = ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "partitionkey"];
 
 export class Detail {
@@ -170,8 +171,24 @@ export class Detail {
     fact("Source", event.source);
     fact("Payload", `${size(record.size)}, ${event.datacontenttype ?? (record.kind === "binary" ? "application/octet-stream" : "application/json")}`);
     fact("Position", record.at);
+    if (record.at) {
+      const stored = el("span", {}, "…");
+      list.append(el("dt", {}, "Stored"), el("dd", {}, stored));
+      this.#tellStored(record, stored);
+    }
     for (const [name, value] of Object.entries(event)) if (!OWN.includes(name)) fact(name, String(value));
     return list;
+  }
+
+  /** Asked once the reader stays with a message, and again while the listener has not stored it. */
+  #tellStored(record, place) {
+    setTimeout(async () => {
+      if (!place.isConnected) return;
+      const row = await this.#messages.rowOf(record.at);
+      if (row) return place.replaceChildren(el("a", { href: this.#messages.addressOf(record.at), target: "_blank", rel: "noopener" }, `as message ${row}`));
+      place.textContent = row === null ? "not yet: it is in the log" : "not known";
+      if (row === null) setTimeout(() => this.#tellStored(record, place), 2000);
+    }, STAYS);
   }
 
   #foot(record) {

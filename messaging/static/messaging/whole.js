@@ -1,4 +1,4 @@
-// A record that was cut, or a location -> the whole message, fetched once.
+// A record that was cut, or a location -> the whole message, fetched once; whether it is stored.
 
 import { toRecord } from "./record.js";
 
@@ -15,5 +15,16 @@ export function wholeMessages(atUrl) {
     return Object.assign(record, { raw: got.raw, kind: got.kind, size: got.size, cut: false });
   }
 
-  return { addressOf, whole };
+  /** The number of its row; null as long as it is only in the log; undefined when the server does not say. */
+  async function rowOf(at) {
+    try {
+      const response = await fetch(`${addressOf(at)}?format=json`, { headers: { Accept: "application/json" } });
+      const found = response.ok && /"pk":(\d+|null)\}$/.exec(await response.text());
+      return found ? JSON.parse(found[1]) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  return { addressOf, whole, rowOf };
 }
