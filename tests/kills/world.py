@@ -182,9 +182,7 @@ class World:
 
 
 def claims_of(job: Job) -> list[Claim]:
-    """Who had it, those aside that handed it back at once."""
+    """Who had it."""
     return [
-        Claim(int(each.worker.split(":")[-2]), each.began_ms / 1000, each.outcome)
-        for each in job.attempts
-        if each.outcome != "released"
+        Claim(int(each.worker.split(":")[-2]), each.began_ms / 1000, each.outcome) for each in job.attempts
     ]

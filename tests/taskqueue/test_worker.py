@@ -91,10 +91,11 @@ def test_tasks_of_a_killed_process_run_elsewhere_and_it_is_replaced(
     other = tasks.wait.enqueue("beside the killer")
     workshop.wait_for_mark("began beside the killer")
     result = tasks.kill_worker_once.enqueue("kill once")
+    workshop.wait_for_mark("began kill once")
+    workshop.set("beside the killer")
     job = workshop.ended(result)
     assert job.result == b'"survived"'
     assert (job.crashes, [each.outcome for each in job.attempts]) == (1, ["lost", "succeeded"])
-    workshop.set("beside the killer")
     assert workshop.ended(other).state is State.SUCCEEDED
     worker.wait_for("ended by SIGKILL with [12] tasks?, which are handed back")
     eventually(lambda: len(processes_of(worker)) == 2, timeout=30)

@@ -42,6 +42,7 @@ class Member:
         self.worker = worker_id(plan.name, self.process.pid, mark)
         self.since = time.time()
         self.held: dict[str, tuple[Holding, float]] = {}  # id -> what and since when (monotonic)
+        self.waiting: set[str] = set()  # of what it holds: not begun
         self.settled_at = time.monotonic()  # the last one
         self.budget = budget
         self.begun = 0  # tasks
@@ -90,6 +91,15 @@ class Member:
         self.settled_at = time.monotonic()
         for each in message.ids:
             self.held.pop(each, None)
+            self.waiting.discard(each)
+
+    def innocent(self) -> list[Holding]:
+        """What it holds and its end does not count against."""
+        return [
+            holding
+            for holding, _ in self.held.values()
+            if holding.id in self.waiting or (self.blamed is not None and holding.id != self.blamed)
+        ]
 
     def overdue(self, seconds: float) -> Holding | None:
         """A task that is so long over its time limit that the process can hardly be alive inside."""

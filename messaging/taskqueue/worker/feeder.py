@@ -7,7 +7,6 @@ batch the next one gathers. What is claimed never exceeds the slots that are fre
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections import defaultdict
@@ -22,6 +21,7 @@ from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.worker import messages
 from messaging.taskqueue.worker.held import Held
 from messaging.taskqueue.worker.sources import Sources
+from messaging.taskqueue.worker.suspects import Suspects
 
 logger = logging.getLogger("messaging.work")
 
@@ -59,9 +59,7 @@ class Feeder:
         self._events: SimpleQueue[Held | None] = SimpleQueue()
         self._unsettled: list[Held] = []
         self._hungry = True  # a claim may find something
-        # A task that kills its process takes others with it, again and again if they all run together again. Of those
-        # that have lost workers before, a process runs one at a time: so only the guilty one goes on to lose them.
-        self._suspect: Held | None = None
+        self._suspects = Suspects(tell)
         self._once = threading.Lock()
         self.claiming = True
         self.held: dict[str, Held] = {}  # written by this thread only
@@ -94,11 +92,20 @@ class Feeder:
         self._gather(block=not self._unsettled and not self._may_claim())
         if self._unsettled:
             self._settle()
+        if self._suspects:
+            self._look_after_suspects()
         if self._may_claim():
             self._claim()
         if not self.held and (not self.claiming or self._budget <= 0):
             stopping.set()
             self._on_empty()
+
+    def _look_after_suspects(self) -> None:
+        if self.claiming and (following := self._suspects.following()):
+            self._put_to_work([following])
+        for held in self._suspects.leaving(all_of_them=not self.claiming):
+            held.outcome = Released(held.job.id, held.job.token)
+            self.done(held)
 
     def _may_claim(self) -> bool:
         return self.claiming and self._hungry and self._budget > 0 and len(self.held) < self._slots
@@ -161,8 +168,17 @@ class Feeder:
                 ready.append(held)
             else:
                 self.done(held)
-        if ready:
-            self._start(ready)
+        if ready := self._suspects.aside(ready):
+            self._put_to_work(ready)
+
+    def _put_to_work(self, tasks: Sequence[Held]) -> None:
+        now = time.monotonic()
+        for held in tasks:
+            held.started = True
+            attempt = held.attempt
+            if attempt is not None and (seconds := held.job.timeout_ms / 1000 or attempt.options.timeout):
+                held.deadline = now + seconds
+        self._start(tasks)
 
     def _begin(self, held: Held, asked_at: float) -> bool:
         job = held.job
@@ -171,18 +187,11 @@ class Feeder:
                 job.id, job.token
             )  # this process was frozen: it may be another one's by now
             return False
-        if job.crashes >= max(1, min(job.max_crashes, 2)):
-            if self._suspect is not None and not self._suspect.ended:
-                held.outcome = Released(job.id, job.token, int(random.uniform(0.2, 0.8) * 1000))  # noqa: S311 (jitter)
-                return False
-            self._suspect = held
         try:
             held.attempt = running.begin(self._backend, held.queue.name, job)
         except (TaskUnknown, TaskUnreadable) as error:
             held.outcome = running.refused(job, error)
             return False
-        if seconds := job.timeout_ms / 1000 or held.attempt.options.timeout:
-            held.deadline = held.since + seconds
         return True
 
 

@@ -32,6 +32,7 @@ class Held:
         "queue",
         "runner",
         "since",
+        "started",
         "task",
     )
 
@@ -40,7 +41,7 @@ class Held:
         self.job = job
         self.attempt: Attempt | None = None  # None: it cannot be begun, and `outcome` says what becomes of it
         self.outcome: Outcome | None = None  # None at the end: nothing to settle, it is not ours any more
-        self.ended = False
+        self.started = self.ended = False
         self.since = time.monotonic()
         self.deadline: float | None = None
         self.asked_at = 0.0  # when its task was last told to stop

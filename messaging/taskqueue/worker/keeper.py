@@ -66,12 +66,7 @@ class Keeper:
 
     def lost(self, member: Member) -> None:
         """This process has ended: what it held is handed back, at once or as soon as Redis can be reached."""
-        held = (
-            ()
-            if member.blamed is None
-            else tuple(holding for holding, _ in member.held.values() if holding.id != member.blamed)
-        )
-        self._lost.put(Lost(member.worker, held))
+        self._lost.put(Lost(member.worker, tuple(member.innocent())))
 
     def finish(self, seconds: float) -> bool:
         """Hand back what is left, within ``seconds``, and end; False if that was not enough."""

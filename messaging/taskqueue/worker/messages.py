@@ -41,6 +41,18 @@ class Took(msgspec.Struct, frozen=True, tag="took"):
     jobs: list[Holding]
 
 
+class Waits(msgspec.Struct, frozen=True, tag="waits"):
+    """Of what it took, these have not begun: should the process die, it was not they who killed it."""
+
+    ids: list[str]
+
+
+class Begins(msgspec.Struct, frozen=True, tag="begins"):
+    """One of those that waited."""
+
+    id: str
+
+
 class Gave(msgspec.Struct, frozen=True, tag="gave"):
     """Jobs that are settled in Redis."""
 
@@ -87,7 +99,7 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
     now: bool = False
 
 
-FromProcess = Ready | Took | Gave | Feels | Retiring | Loaded
+FromProcess = Ready | Took | Waits | Begins | Gave | Feels | Retiring | Loaded
 FromSupervisor = Renewed | Halt | Drain
 
 _encode = msgspec.json.Encoder().encode

@@ -160,6 +160,10 @@ class Supervisor:
             match message:
                 case messages.Took():
                     member.take(message)
+                case messages.Waits(ids):
+                    member.waiting.update(ids)
+                case messages.Begins(job_id):
+                    member.waiting.discard(job_id)
                 case messages.Gave():
                     member.give(message)
                     for name in ("succeeded", "failed", "retried", "released"):

@@ -40,7 +40,7 @@ class Watchdog:
         now = time.monotonic()
         wanted = now + 1.0
         for held in list(self._held.values()):
-            if held.ended:
+            if held.ended or not held.started:
                 continue
             if held.stop is not None:
                 self._insist(held, now)
