@@ -12,6 +12,7 @@ from django.db import DatabaseError, InterfaceError
 
 from messaging import connection, lease, log
 from messaging.conf import conf
+from messaging.errors import BrokerError
 from messaging.listener import report_of
 from messaging.log import START, Position
 from messaging.models import Cursor, Gap, Message, Quarantine
@@ -19,8 +20,11 @@ from messaging.outbox import REASONS
 from messaging.readers import RELAY, Standing, standings
 from messaging.relay import READER
 from messaging.tables import lacking
+from messaging.taskqueue import standing
+from messaging.taskqueue.standing import Standing as QueueStanding
 
 NEARLY_FULL = 0.9  # of MAX_LOG_ENTRIES: what is left may be minutes
+MAX_WAIT = 300.0  # seconds that a ready task may wait
 COUNTED = 10_000  # rows are counted up to this, so that a look costs little
 
 
@@ -73,13 +77,17 @@ class Status(msgspec.Struct, kw_only=True):
     readers: list[Standing] = []
     listener: ListenerStatus | None = None
     store: StoreStatus | None = None
+    queues: list[QueueStanding] = []
 
 
-def look(*, max_lag: float) -> Status:
-    """Ask Redis and the database, past the circuit breaker. More than ``max_lag`` seconds of lag are a problem."""
+def look(*, max_lag: float, max_wait: float = MAX_WAIT) -> Status:
+    """Ask Redis and the database, past the circuit breaker. More than ``max_lag`` seconds of lag are a problem, or a
+    ready task that has waited for more than ``max_wait``."""
     status = Status(healthy=True, problems=[], redis=connection.where())
     cursors = _database(status, max_lag)
     _redis(status, cursors, max_lag)
+    if status.server:
+        _queues(status, max_wait)
     status.healthy = not status.problems
     return status
 
@@ -168,6 +176,15 @@ def _redis(status: Status, cursors: dict[int, Cursor], max_lag: float) -> None:
     status.problems += [
         f"the listener's {part}: {failure}" for part, failure in sorted(beat.failures.items())
     ]
+
+
+def _queues(status: Status, max_wait: float) -> None:
+    try:
+        status.queues = standing.look(standing.all_queues())
+    except BrokerError as error:
+        status.problems.append(f"the queues cannot be asked: {error}")
+        return
+    status.problems += [problem for each in status.queues for problem in standing.problems(each, max_wait)]
 
 
 def _readers(status: Status, client: redis.Redis) -> list[Standing]:

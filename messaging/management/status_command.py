@@ -14,8 +14,10 @@ from messaging.log import Position
 from messaging.management.terminal_command import UNHEALTHY, HelpFormatter, TerminalCommand
 from messaging.outbox import REASONS
 from messaging.readers import Standing
-from messaging.status import COUNTED, ListenerStatus, LogStatus, Status, StoreStatus, look
-from messaging.terminal.screen import Paint, counted
+from messaging.status import COUNTED, MAX_WAIT, ListenerStatus, LogStatus, Status, StoreStatus, look
+from messaging.taskqueue.standing import Standing as QueueStanding
+from messaging.taskqueue.standing import paused_words
+from messaging.terminal.screen import Paint, counted, safe
 
 MAX_LAG = 60.0
 
@@ -26,7 +28,8 @@ EPILOG = """examples:
 
 exit codes: 0 healthy, 2 usage, 3 cannot start, 4 unhealthy: Redis or the database is away, no listener is in charge,
 a part of it has failed, messages wait for longer than --max-lag, the log is nearly full, a reader is silent. What is in
-quarantine and what was lost is shown, but is history."""
+quarantine and what was lost is shown, but is history. Of the queues: tasks wait in one that is paused or has no worker,
+or for longer than --max-wait, or ten tasks of ten minutes are new dead letters."""
 
 
 def add(subcommands: Any) -> argparse.ArgumentParser:
@@ -46,12 +49,19 @@ def add(subcommands: Any) -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="a message that waits for longer is a problem (default: %(default)g)",
     )
+    parser.add_argument(
+        "--max-wait",
+        type=float,
+        default=MAX_WAIT,
+        metavar="SECONDS",
+        help="a ready task that waits for longer is a problem (default: %(default)g)",
+    )
     return parser
 
 
 def run(command: TerminalCommand, options: dict[str, Any]) -> None:
     """Look once, print, and end with 4 when something is wrong."""
-    status = look(max_lag=options["max_lag"])
+    status = look(max_lag=options["max_lag"], max_wait=options["max_wait"])
     if options["json"]:
         command.put(msgspec.json.encode(status) + b"\n")
     else:
@@ -73,6 +83,7 @@ def table(status: Status, paint: Paint) -> Iterator[str]:
         yield from _listener(status.listener)
     if status.store is not None:
         yield from _store(status.store)
+    yield from queues(status.queues)
     yield ""
     if status.healthy:
         yield paint.green("Healthy.")
@@ -134,6 +145,19 @@ def _store(store: StoreStatus) -> Iterator[str]:
     yield _row("Quarantine", _capped(store.quarantined) if store.quarantined else "empty")
     gaps = f"{_capped(store.gaps)} recorded"
     yield _row("Gaps", gaps if store.latest_gap is None else f"{gaps}, the latest: {store.latest_gap}")
+
+
+def queues(found: Sequence[QueueStanding]) -> Iterator[str]:
+    """Queues that hold something or are paused -> lines for a person."""
+    for each in found:
+        counts = each.counts
+        numbers = {"ready": counts.ready, "running": counts.running, "delayed": counts.delayed}
+        held = [f"{number:,} {name}" for name, number in (numbers | {"dead": counts.dead}).items() if number]
+        if each.paused is not None:
+            held.append(f"paused {safe(paused_words(each.paused))}")
+        if held:
+            workers = counted(each.workers, "worker") if each.workers else "no worker"
+            yield _row("Queue", f"{safe(each.queue)}: {', '.join(held)}; {workers}")
 
 
 def _capped(number: int) -> str:

@@ -111,6 +111,15 @@ def found(ids: Sequence[str], reply: Sequence[Any]) -> list[Job | None]:
     return jobs
 
 
+def brief(id: bytes, packed: bytes | None) -> Job | None:
+    """A job as its own hash has it, without what stands in others."""
+    if packed is None:
+        return None
+    job = _job(packed)
+    _set(job, "id", id.decode())
+    return job
+
+
 def outcomes(given: Sequence[Outcome]) -> Iterator[list[Argument]]:
     """Outcomes -> arguments of one or more calls of ``settle``, six for each."""
     for start in range(0, len(given), CHUNK_JOBS):

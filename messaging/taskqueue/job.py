@@ -112,6 +112,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         ""  # "order" or "limit": ready, but behind another job of its order_key, or no room under its limit
     )
     reason: str = ""  # why it is dead; who cancelled it
+    cause: str = msgspec.field(
+        default="", name="group"
+    )  # of a dead one: the exception's class, or the reason
     cancelled_by: str = ""  # somebody wants a running job to stop
     retried_by: str = ""  # who took it out of the dead letters
     attempts: tuple[Attempt, ...] = ()  # the newest 100

@@ -28,6 +28,7 @@ from messaging.taskqueue.quantities import (
 from messaging.taskqueue.scripting import Argument, script, translated
 
 REGISTER_SECONDS = 60.0
+STATS_MINUTES = 60  # of one call
 FORGET_WORKER_MS = 3600 * 1000
 _paused = msgspec.msgpack.Decoder(Paused).decode
 
@@ -128,6 +129,18 @@ class Operated:
             return [member.partition(":")[2] for member in members]
         return members
 
+    def dead_before(self, at_ms: int, skip: int, count: int) -> list[tuple[int, Job | None]]:
+        """Dead letters that died at ``at_ms`` or before, with that time, the newest first, without arguments and
+        tracebacks. ``skip`` leaves out the first ones: those of the same millisecond that were seen already."""
+        with translated(f"queue {self.name!r}"):
+            found: list[Any] = self.client.zrevrangebyscore(
+                self.key["dead"], at_ms, "-inf", skip, count, withscores=True
+            )
+            packed: list[Any] = (
+                self.client.hmget(self.key["jobs"], [name for name, _ in found]) if found else []
+            )
+        return [(int(at), calls.brief(name, each)) for (name, at), each in zip(found, packed, strict=True)]
+
     def dead_groups(self) -> list[DeadGroup]:
         """Dead letters by task and cause, the largest group first. It costs as much as there are groups."""
         with translated(f"queue {self.name!r}"):
@@ -139,16 +152,25 @@ class Operated:
         return sorted(groups, key=lambda each: (-each.count, each.task, each.cause))
 
     def stats(self, minutes: int = 60) -> list[Minute]:
-        """Counters of the latest minutes, the oldest first; the last one is not over. A day of them is kept."""
+        """Counters of the latest minutes, the oldest first; the last one is not over. A day of them is kept.
+        An hour is asked for at a time: each is a few milliseconds of the server's time."""
         histograms = [f"{name}:{bucket}" for name in ("wait", "run") for bucket in range(BUCKETS)]
         names = (*COUNTERS, *histograms)
-        latest, *numbers = self.run("stats", minutes, *names)
-        result = []
-        for back in range(minutes):
-            row = numbers[back * len(names) : (back + 1) * len(names)]
-            counts = dict(zip(COUNTERS, row, strict=False))
-            wait, run = row[len(COUNTERS) : -BUCKETS], row[-BUCKETS:]
-            result.append(Minute(latest - (minutes - 1 - back) * 60_000, counts, tuple(wait), tuple(run)))
+        now: str | int = self.now
+        result: list[Minute] = []
+        while minutes > 0:
+            part = min(minutes, STATS_MINUTES)
+            with translated(f"queue {self.name!r}"):
+                latest, *numbers = script("stats").run(self.client, self.keys, now, part, *names)
+            found = []
+            for back in range(part):
+                row = numbers[back * len(names) : (back + 1) * len(names)]
+                counts = dict(zip(COUNTERS, row, strict=False))
+                wait, run = row[len(COUNTERS) : -BUCKETS], row[-BUCKETS:]
+                found.append(Minute(latest - (part - 1 - back) * 60_000, counts, tuple(wait), tuple(run)))
+            result = [*found, *result]
+            minutes -= part
+            now = latest - part * 60_000
         return result
 
     def beat(self, worker: str, facts: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -86,6 +86,7 @@ class DeadGroup(msgspec.Struct, frozen=True):
 COUNTERS = (
     *("enqueued", "claimed", "succeeded", "retried", "dead", "cancelled", "expired", "released", "lost"),
     *("reclaimed", "reconciled", "revived", "discarded", "dropped"),
+    "purged",  # of the discarded: those that waited
 )
 BUCKETS = 33  # of a histogram: bucket n counts what took less than 2**n milliseconds, and not less than half of that
 
@@ -97,3 +98,25 @@ class Minute(msgspec.Struct, frozen=True):
     counts: Mapping[str, int]
     wait: tuple[int, ...]
     run: tuple[int, ...]
+
+
+def quantile(histogram: Sequence[int], share: float) -> float | None:
+    """The milliseconds that ``share`` (0.5: half) of what a histogram counts stays under; ``None`` if it is empty.
+
+    As exact as its buckets: within one it is assumed that all are spread evenly.
+    """
+    wanted = sum(histogram) * share
+    if not wanted:
+        return None
+    below = 0
+    for bucket, count in enumerate(histogram):
+        if count and below + count >= wanted:
+            low = 2.0 ** (bucket - 1) if bucket else 0.0
+            return low + (2.0**bucket - low) * (wanted - below) / count
+        below += count
+    return 2.0 ** len(histogram)
+
+
+def together(histograms: Iterable[Sequence[int]]) -> list[int]:
+    """Histograms of several minutes -> one."""
+    return [sum(counts) for counts in zip(*histograms, strict=True)] or [0] * BUCKETS

@@ -44,25 +44,37 @@ class Condition(NamedTuple):
     @classmethod
     def of(cls, text: str) -> Condition:
         """``ValueError`` for anything else."""
-        found = _FORM.fullmatch(text)
-        if found is None:
-            raise ValueError(f"not PATH=VALUE: {shown(text)}")
-        path = tuple(found[1].strip().split("."))
+        condition = cls.about_anything(text)
+        path = condition.path
         if not (
             path[0] == "data"
             or (path[0] == "headers" and len(path) == 2)
             or path in {(a,) for a in ATTRIBUTES}
         ):
             raise ValueError(
-                f"neither data..., headers.NAME nor one of {' '.join(ATTRIBUTES)}: {shown(found[1])}"
+                f"neither data..., headers.NAME nor one of {' '.join(ATTRIBUTES)}: {shown('.'.join(path))}"
             )
-        return cls(path, found[2], found[3], _json_or_text(found[3]))
+        return condition
+
+    @classmethod
+    def about_anything(cls, text: str) -> Condition:
+        """Whatever its path names."""
+        found = _FORM.fullmatch(text)
+        if found is None:
+            raise ValueError(f"not PATH=VALUE: {shown(text)}")
+        return cls(tuple(found[1].strip().split(".")), found[2], found[3], _json_or_text(found[3]))
 
     def met_by(self, event: Event | NotAnEvent) -> bool:
         """An entry that could not be read meets none."""
         if isinstance(event, NotAnEvent):
             return False
-        found = _look_up(event, self.path)
+        return self._holds(_look_up(event, self.path))
+
+    def met_in(self, facts: Mapping[str, Any]) -> bool:
+        """The same of plain JSON values, the first name of the path among them."""
+        return self._holds(_inside(facts, self.path))
+
+    def _holds(self, found: Any) -> bool:
         if self.sign in _ORDER:
             try:
                 return found is not _NOTHING and _ORDER[self.sign](found, self.value)
@@ -81,8 +93,12 @@ def _look_up(event: Event, path: tuple[str, ...]) -> Any:
         value = _NOTHING if event.binary else event.data
     except ValueError:
         return _NOTHING
-    for step in path[1:]:
-        if isinstance(value, dict):
+    return _inside(value, path[1:])
+
+
+def _inside(value: Any, path: tuple[str, ...]) -> Any:
+    for step in path:
+        if isinstance(value, Mapping):
             value = value.get(step, _NOTHING)
         elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
             value = value[int(step)]

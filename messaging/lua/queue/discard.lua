@@ -13,6 +13,7 @@ for i = 3, #ARGV do
       leave_waiting(id, job)
       let_go(id, job)
       forget(id)
+      count('purged')
     else
       redis.call('ZREM', key[job.state], id)
       drop(id, job)

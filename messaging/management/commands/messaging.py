@@ -9,14 +9,21 @@ from django.core.management.base import CommandParser
 
 from messaging.errors import Misconfigured
 from messaging.management import (
+    cancel_command,
+    dead_command,
     doctor_command,
+    pause_command,
     prune_command,
+    purge_command,
     quarantine_command,
+    queues_command,
     readers_command,
     replay_command,
+    resume_command,
     retire_command,
     status_command,
     subscribers_command,
+    workers_command,
 )
 from messaging.management.terminal_command import CANNOT_START, TerminalCommand
 
@@ -30,6 +37,13 @@ SUBCOMMANDS = (
     prune_command,
     replay_command,
     subscribers_command,
+    queues_command,
+    workers_command,
+    pause_command,
+    resume_command,
+    cancel_command,
+    purge_command,
+    dead_command,
 )
 
 

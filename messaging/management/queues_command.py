@@ -1,0 +1,95 @@
+"""``manage.py messaging queues``: how each queue stands -> a table or JSON."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from messaging.management.queue_commands import asking, chosen, parser_of, table, title
+from messaging.management.terminal_command import UNHEALTHY, TerminalCommand
+from messaging.quantities import span
+from messaging.taskqueue.standing import Standing, look, paused_words, problems
+from messaging.terminal.screen import safe
+
+MAX_WAIT = 300.0
+
+EPILOG = """examples:
+  manage.py messaging queues
+  manage.py messaging queues mail reports
+  manage.py messaging queues --json | jq 'select(.counts.dead > 0) | .queue'
+  manage.py messaging queues --max-wait 60 || alert
+
+Rates are tasks a minute over the latest five. oldest: how long the oldest ready task has waited. wait and run: half of
+the tasks of the latest ten minutes stay under the first number, 95 of 100 under the second.
+
+exit codes: 0 all move, 1 Redis is away or there is no such queue, 2 usage, 3 cannot start, 4 one stands still: tasks
+wait while it is paused or without a worker, or for longer than --max-wait, or many tasks fail for good."""
+
+
+def add(subcommands: Any) -> argparse.ArgumentParser:
+    """The subcommand's parser."""
+    parser: argparse.ArgumentParser = parser_of(
+        subcommands,
+        "queues",
+        help="how many tasks are where, how fast they move, who works; exit code 4 when a queue stands still",
+        description="How each queue stands.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("queues", nargs="*", metavar="QUEUE", help="only these")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument(
+        "--max-wait",
+        type=float,
+        default=MAX_WAIT,
+        metavar="SECONDS",
+        help="a ready task that waits for longer is a problem (default: %(default)g)",
+    )
+    return parser
+
+
+def run(command: TerminalCommand, options: dict[str, Any]) -> None:
+    """Look once, print, and end with 4 when one stands still."""
+    with asking(command):
+        found = look(chosen(options["queues"], options["backend"]))
+    if options["json"]:
+        for each in found:
+            command.put(msgspec.json.encode(each) + b"\n")
+    elif found:
+        for line in lines(found):
+            command.stdout.write(line)
+    command.stdout.flush()
+    if not found:
+        command.say("There is no queue: no task was ever enqueued, and settings.TASKS names none.")
+    wrong = [problem for each in found for problem in problems(each, options["max_wait"])]
+    for problem in wrong:
+        command.say(command.paint.red(f"Problem: {safe(problem)}"))
+    if wrong:
+        sys.exit(UNHEALTHY)
+
+
+def lines(found: Sequence[Standing]) -> Iterator[str]:
+    """Standings -> lines for a person."""
+    head = ("queue", "ready", "running", "delayed", "dead", "oldest", "in/min", "out/min")
+    yield from table([(*head, "wait", "run", "workers", "state"), *map(_row, found)])
+
+
+def _row(each: Standing) -> tuple[str, ...]:
+    counts = each.counts
+    return (
+        safe(title(each)),
+        *(f"{number:,}" for number in (counts.ready, counts.running, counts.delayed, counts.dead)),
+        span(counts.oldest_ready_ms) if counts.oldest_ready_ms else "-",
+        *(f"{rate:,.1f}" for rate in (each.entered, each.ended)),
+        *(_pair(times) for times in (each.wait_ms, each.run_ms)),
+        f"{each.workers}, {each.busy}/{each.slots} busy" if each.workers else "none",
+        "" if each.paused is None else f"paused {safe(paused_words(each.paused))}",
+    )
+
+
+def _pair(times: tuple[float | None, float | None]) -> str:
+    half, most = times
+    return "-" if half is None or most is None else f"{span(half)} / {span(most)}"

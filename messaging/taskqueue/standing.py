@@ -1,0 +1,167 @@
+"""Settings and Redis -> every queue of our backends, how each stands, and what keeps one from moving."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from messaging import connection
+from messaging.conf import conf
+from messaging.quantities import span
+from messaging.taskqueue import queues as known_queues
+from messaging.taskqueue.job import Job, queue_of
+from messaging.taskqueue.quantities import Counts, Minute, Paused, WorkerSeen, quantile, together
+from messaging.taskqueue.queue import Queue
+from messaging.taskqueue.worker.backends import aliases, backend_of
+
+SECONDS = 5.0  # of silence, for people; producers have their own budget
+RATE_MINUTES = 5
+GROWING_MINUTES = 10
+GROWING = 10  # so many new dead letters in so many minutes are a problem
+
+
+class Standing(msgspec.Struct, kw_only=True):
+    """A queue at one moment. Rates are tasks a minute, over the latest five."""
+
+    backend: str
+    queue: str
+    counts: Counts
+    paused: Paused | None
+    workers: int  # processes that take from it, and were heard within a lease
+    slots: int  # of these together, for all their queues
+    busy: int  # of these
+    entered: float
+    ended: float  # for good, in any way
+    dying: int  # new dead letters of the latest ten minutes
+    wait_ms: tuple[
+        float | None, float | None
+    ]  # from due to begun, half and 95 of 100, in the latest ten minutes
+    run_ms: tuple[float | None, float | None]  # of one attempt
+
+
+def backends(only: str = "") -> list[str]:
+    """The aliases of settings.TASKS whose backend is ours, or the one that is asked for; raises ``Misconfigured``."""
+    return [backend_of(only).alias] if only else aliases()
+
+
+def queue(alias: str, name: str) -> Queue:
+    """A queue for whoever looks after it, with more patience than producers have."""
+    return Queue(connection.client(timeout=SECONDS), alias, name)
+
+
+def all_queues(only: str = "") -> list[Queue]:
+    """Every queue that was ever used, or that settings name."""
+    return [
+        queue(alias, name)
+        for alias in backends(only)
+        for name in sorted({*known_queues.known(alias), *backend_of(alias).queues})
+    ]
+
+
+def find(id: str) -> tuple[Queue, Job] | None:
+    """A task by its id, in whatever queue it is."""
+    every = all_queues()
+    told = queue_of(id, [each.name for each in every])
+    for each in sorted(every, key=lambda each: each.name != told):
+        if (job := each.get(id)) is not None:
+            return each, job
+    return None
+
+
+def look(some: Sequence[Queue]) -> list[Standing]:
+    """Each of them; raises :class:`~messaging.errors.BrokerError`."""
+    return [_look(each) for each in some]
+
+
+def _look(each: Queue) -> Standing:
+    counts, minutes, seen = each.counts(), each.stats(GROWING_MINUTES + 1), each.workers()
+    alive = [worker for worker in seen if is_alive(worker, counts.now_ms)]
+    rated = minutes[-RATE_MINUTES - 1 :]
+    elapsed = max((counts.now_ms - rated[0].at_ms) / 60_000, RATE_MINUTES)
+    wait, run = together(each.wait for each in minutes), together(each.run for each in minutes)
+    return Standing(
+        backend=each.alias,
+        queue=each.name,
+        counts=counts,
+        paused=each.paused(),
+        workers=len(alive),
+        slots=sum(number(worker.facts, "slots") for worker in alive),
+        busy=sum(number(worker.facts, "busy") for worker in alive),
+        entered=round(sum(map(entered, rated)) / elapsed, 2),
+        ended=round(sum(map(ended, rated)) / elapsed, 2),
+        dying=sum(minute.counts["dead"] for minute in minutes),
+        wait_ms=(quantile(wait, 0.5), quantile(wait, 0.95)),
+        run_ms=(quantile(run, 0.5), quantile(run, 0.95)),
+    )
+
+
+def entered(minute: Minute) -> int:
+    """How many tasks came to wait or run for the first time, or again out of the dead letters."""
+    return minute.counts["enqueued"] + minute.counts["revived"]
+
+
+def ended(minute: Minute) -> int:
+    """How many left, for good or until somebody retries them."""
+    return sum(minute.counts[name] for name in ("succeeded", "dead", "cancelled", "expired"))
+
+
+def is_alive(worker: WorkerSeen, now_ms: int) -> bool:
+    """Whether it was heard within a lease; after that its tasks are taken from it."""
+    return now_ms - worker.seen_ms <= conf.TASK_LEASE_SECONDS * 1000
+
+
+def number(facts: Mapping[str, Any], name: str) -> int:
+    """A number of what a worker says of itself."""
+    value = facts.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def fleet(some: Sequence[Queue]) -> tuple[dict[str, WorkerSeen], int]:
+    """All workers of these queues by id, each as it was last heard, and the server's time."""
+    found: dict[str, WorkerSeen] = {}
+    for each in some:
+        for worker in each.workers():
+            if worker.id not in found or found[worker.id].seen_ms < worker.seen_ms:
+                found[worker.id] = worker
+    now_ms = some[0].counts().now_ms if some else int(time.time() * 1000)
+    return dict(sorted(found.items())), now_ms
+
+
+def problems(standing: Standing, max_wait: float) -> Iterator[str]:
+    """What keeps its tasks from running, as sentences; ``max_wait`` in seconds."""
+    counts, name = standing.counts, f"queue {standing.queue!r}"
+    waiting, waited = counts.ready + counts.due_now, counts.oldest_ready_ms
+    if standing.paused is not None and waiting:
+        yield f"{name} is paused {paused_words(standing.paused)}, and {waiting:,} tasks wait in it"
+        return
+    if waiting and not standing.workers and waited > conf.TASK_LEASE_SECONDS * 1000:
+        yield f"{name} has {waiting:,} tasks that wait, and no worker takes them: run manage.py work"
+    elif waited > max_wait * 1000:
+        yield f"{name} has a task that has been waiting for {span(waited)}"
+    if standing.dying >= GROWING:
+        yield (
+            f"{name} has {standing.dying:,} new dead letters of the last {GROWING_MINUTES} minutes: see manage.py "
+            f"messaging dead list --queue {standing.queue}"
+        )
+
+
+def paused_words(paused: Paused) -> str:
+    """By whom, since when and why."""
+    since = datetime.fromtimestamp(paused.since_ms / 1000, UTC).astimezone()
+    return f"by {paused.by} since {since:%Y-%m-%d %H:%M}" + (f" ({paused.why})" if paused.why else "")
+
+
+def named(name: str, backend: str = "") -> Queue:
+    """The queue of that name; raises ``LookupError`` with a sentence if there is none, or if two backends have it."""
+    found = [each for each in all_queues(backend) if each.name == name]
+    if len(found) > 1:
+        having = ", ".join(each.alias for each in found)
+        raise LookupError(f"More than one backend has a queue {name!r}: say --backend, one of {having}.")
+    if not found:
+        known = ", ".join(sorted({each.name for each in all_queues(backend)})) or "none yet"
+        raise LookupError(f"There is no queue {name!r}. Those that there are: {known}.")
+    return found[0]

@@ -1,0 +1,182 @@
+"""``manage.py messaging queues|pause|resume|cancel|purge|dead|workers``."""
+
+import pytest
+from pytest_django import Settings
+
+from messaging.taskqueue.job import State
+from messaging.taskqueue.queue import Queue
+from messaging.taskqueue.standing import queue
+from tests.commands import Ran
+from tests.commands import run as run_command
+from tests.queued import beat, claim, enqueue, kill, succeed
+from tests.servers import TestServer
+
+BACKEND = {"BACKEND": "messaging.taskqueue.RedisTaskBackend", "QUEUES": ["default", "mails"]}
+
+
+def run(*arguments: str) -> Ran:
+    return run_command("messaging", *arguments)
+
+
+@pytest.fixture
+def mails(broker: TestServer, settings: Settings) -> Queue:
+    settings.TASKS = {"default": BACKEND}
+    return queue("default", "mails")
+
+
+def test_how_queues_stand(mails: Queue) -> None:
+    enqueue(3)
+    enqueue(2, due_ms=2**45)
+    claim(1)
+    succeed(2)
+    kill(1)
+    beat(mails)
+    ran = run("queues")
+    assert ran.code == 0
+    head, default, row = ran.out.splitlines()
+    assert head.split()[:5] == ["queue", "ready", "running", "delayed", "dead"]
+    assert default.split()[:6] == ["default", "0", "0", "0", "0", "-"]
+    assert row.split()[:5] == ["mails", "2", "1", "2", "1"]
+    assert "1, 1/10 busy" in row
+    (found,) = run("queues", "mails", "--json").objects
+    assert (found["queue"], found["workers"], found["dying"]) == ("mails", 1, 1)
+    assert found["entered"] == pytest.approx(8 / 5, abs=0.3)
+
+
+def test_a_queue_that_stands_still(mails: Queue) -> None:
+    enqueue(2)
+    assert run("queues").code == 0  # nobody works yet, but they have not waited for long
+    mails.now = mails.counts().now_ms - 3_600_000
+    enqueue(1)
+    assert run("pause", "mails", "--why", "the server\x1b moves").code == 0
+    ran = run("queues")
+    assert ran.code == 4
+    assert "Problem: queue 'mails' is paused by " in ran.err
+    assert "(the server\\x1b moves), and 3 tasks wait in it" in ran.err
+    assert "was paused already by" in run("pause", "mails").err
+    assert "mails runs again; 3 tasks are ready in it." in run("resume", "mails").err
+    assert "was not paused" in run("resume", "mails").err
+    kill(10)
+    ran = run("queues")
+    assert ran.code == 4
+    assert "10 new dead letters" in ran.err
+
+
+@pytest.mark.django_db
+def test_status_has_them(mails: Queue) -> None:
+    enqueue(2)
+    kill(1)
+    mails.pause("anna", "lunch")
+    ran = run("status")
+    assert ran.code == 4
+    assert "Queue           mails: 2 ready, 1 dead, paused by anna since " in ran.out
+    assert "Problem: queue 'mails' is paused by anna" in ran.out
+    assert run("status", "--json").objects[0]["queues"][1]["counts"]["ready"] == 2  # type: ignore[index]
+
+
+def test_names_that_are_none(mails: Queue) -> None:
+    for words in (("pause", "mail"), ("queues", "mail"), ("purge", "mail", "--state", "dead")):
+        ran = run(*words)
+        assert ran.code == 1
+        assert "There is no queue 'mail'. Those that there are: default, mails." in ran.err
+    assert run("purge", "mails").code == 2
+    assert run("purge", "mails", "--state", "running").code == 2
+    assert run("queues", "--backend", "other").code == 3
+
+
+def test_redis_away(mails: Queue, broker: TestServer) -> None:
+    broker.stop()
+    for words in (("queues",), ("pause", "mails"), ("dead", "list"), ("workers",), ("cancel", "x")):
+        ran = run(*words)
+        assert ran.code == 1
+        assert "Redis is away" in ran.err
+
+
+def test_cancel(mails: Queue) -> None:
+    ran_id, wait_id = (*enqueue(1, priority=1), *enqueue(1))
+    claim(1)
+    ran = run("cancel", ran_id, wait_id)
+    assert ran.code == 0
+    assert f"{ran_id} runs, and its worker is told to stop it: host:1:abc." in ran.err
+    assert f"{wait_id} is cancelled." in ran.err
+    again = run("cancel", ran_id, wait_id, "mails.nothing")
+    assert again.code == 1
+    assert "is being stopped already" in again.err
+    assert "has ended already: cancelled" in again.err
+    assert "mails.nothing is not known" in again.err
+    job = mails.get(wait_id)
+    assert job is not None
+    assert "@" in job.reason
+
+
+def test_purge(mails: Queue) -> None:
+    enqueue(3)
+    enqueue(2, due_ms=2**45)
+    assert (
+        "3 ready tasks of mails would be removed."
+        in run("purge", "mails", "--state", "ready", "--dry-run").err
+    )
+    assert "3 ready tasks of mails removed." in run("purge", "mails", "--state", "ready").err
+    counts = mails.counts()
+    assert (counts.ready, counts.delayed) == (0, 2)
+    assert mails.stats(1)[-1].counts["purged"] == 3
+
+
+def test_dead_letters(mails: Queue) -> None:
+    kill(2)
+    late = kill(1, task="shop.tasks.bill", error="smtplib.SMTPServerDisconnected", traceback="Lost\nMAILHOST")
+    kill(1, name="default", task="shop.tasks.bill", args=[7, {"sku": "a"}])
+    assert len(run("dead", "list").out.splitlines()) == 4
+    assert run("dead", "list", "--limit", "3").err.startswith("The newest 3 are listed")
+    for filters, count in (
+        (("--task", "bill"), 2),
+        (("--task", "ill"), 0),
+        (("--error", "SMTPServerDisconnected"), 1),
+        (("--error", "builtins.ValueError", "--queue", "mails"), 2),
+        (("--text", "mailhost"), 1),
+        (("--since", "1h"), 4),
+        (("--since", "2100-01-01"), 0),
+        (("--where", "args.1.sku=a", "--where", "args.0>6"), 1),
+        (("--where", "error!=x", "--where", "attempts=2"), 4),
+    ):
+        assert f"{count} dead letter" in run("dead", "discard", "--all", "--dry-run", *filters).err, filters
+    (found,) = run("dead", "list", "--error", "SMTPServerDisconnected", "--json").objects
+    assert (found["id"], found["queue"], found["reason"]) == (late[0], "mails", "failed 2 times")
+    groups = run("dead", "list", "--groups").out.split("\n")
+    assert groups[0].split() == ["2", "mails", "tests.taskqueue.jobs.note", "builtins.ValueError"]
+    assert run("dead", "list", "--groups", "--text", "mailhost").out.split()[:2] == ["1", "mails"]
+    assert run("dead", "retry").code == 2
+    assert run("dead", "list", "--where", "nonsense=1").code == 2
+    assert run("dead", "retry", late[0], "mails.x").code == 1
+    job = mails.get(late[0])
+    assert job is not None
+    assert job.state is State.READY
+    assert (
+        "2 dead letters retried."
+        in run("dead", "retry", "--all", "--error", "ValueError", "--queue", "mails").err
+    )
+    assert "1 dead letter discarded." in run("dead", "discard", "--all").err
+    assert "There are no such dead letters." in run("dead", "list").err
+
+
+def test_more_dead_letters_of_one_millisecond_than_a_page(
+    mails: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("messaging.taskqueue.dead.LOOK", 3)
+    kill(10)
+    kill(2)
+    assert "12 dead letters would" in run("dead", "retry", "--all", "--dry-run").err
+    assert "12 dead letters retried." in run("dead", "retry", "--all").err
+
+
+def test_workers(mails: Queue) -> None:
+    assert run("workers").code == 4
+    beat(mails)
+    mails.now = mails.counts().now_ms - 60_000
+    beat(mails, "host:2:def", state="working")
+    ran = run("workers")
+    assert ran.code == 0
+    _, first, second = ran.out.splitlines()
+    assert first.split()[:3] == ["host:1:abc", "working", "default,mails"]
+    assert second.split()[1] == "silent"
+    assert run("workers", "--json").objects[0]["facts"]["begun"] == 5  # type: ignore[index]
