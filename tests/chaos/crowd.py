@@ -12,10 +12,12 @@ from messaging.errors import BrokerError, BrokerUnavailable
 from tests.chaos.ledger import Ledger
 
 LONGEST_PAUSE = 0.02
+SLEEP = 0.05
 
 
 class Crowd:
-    """One thread for each ledger; at its end ``times`` holds (start, seconds, outcome) of each call."""
+    """One thread for each ledger; at its end ``times`` holds (start, seconds, outcome) of each call. Another thread
+    only sleeps, and tells what the machine adds: outcome "late", and the seconds by which it woke up too late."""
 
     def __init__(self, ledgers: list[Path], *, times: Path) -> None:
         self._ledgers = ledgers
@@ -26,12 +28,19 @@ class Crowd:
     def run(self) -> None:
         """Until SIGTERM."""
         threads = [threading.Thread(target=self._publish, args=(path,)) for path in self._ledgers]
+        threads.append(threading.Thread(target=self._sleep))
         signal.signal(signal.SIGTERM, lambda *_: self._stopping.set())
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         self._times.write_text(json.dumps(self._calls))
+
+    def _sleep(self) -> None:
+        while not self._stopping.is_set():
+            began, clock = time.time(), time.perf_counter()
+            time.sleep(SLEEP)
+            self._calls.append((began, time.perf_counter() - clock - SLEEP, "late"))
 
     def _publish(self, path: Path) -> None:
         ledger, name, n = Ledger(path), path.stem, 0

@@ -22,6 +22,7 @@ def long_transaction(world: World) -> None:
     writer = world.start_writer(direct=0.0, hold=2.0)
     world.pause(2.2, 2.5)
     writer.terminate()
+    world.writers.remove(writer)
 
 
 def kill_postgresql(world: World) -> None:
@@ -45,7 +46,8 @@ def minute_long_transaction(world: World) -> None:
     before = world.rows.count("message", "queued_at IS NOT NULL")
     writer = world.start_writer(direct=0.0, hold=60.0)
     world.pause(61.0, 62.0)
-    writer.terminate(timeout=70.0)
+    writer.terminate(timeout=120.0)
+    world.writers.remove(writer)
     world.figures["short ones meanwhile"] = world.rows.count("message", "queued_at IS NOT NULL") - before
 
 

@@ -40,7 +40,9 @@ def freeze_listener(world: World) -> None:
     if len(world.listeners) < 2:
         world.start_listener()
     found = eventually(world.in_charge, timeout=20, message="a listener is in charge")
+    world.wait_for_mistake()
     found.freeze()
+    world.release()
     while (
         world.rows.is_locked()
     ):  # SQLite alone: in a transaction it holds the whole file, and nobody can help

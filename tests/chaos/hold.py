@@ -1,14 +1,14 @@
 """A mistake that takes a moment -> the fault that has to strike in it: by two files, so that no luck is needed.
 
-The nemesis asks (``hold``), the variant answers when it has begun to make its mistake (``held``), stays in it, and is
-killed there.
+The nemesis asks (``hold``), the variant answers when it has begun to make its mistake (``held``) and stays in it, until it
+is killed or stopped there.
 """
 
 import os
 import time
 from pathlib import Path
 
-VARIANTS = ("acknowledged_before_stored",)  # that know how
+VARIANTS = ("acknowledged_before_stored", "no_compare_and_set")  # that know how
 DIRECTORY = "CHAOS_DIRECTORY"  # in the environment of each process of a world
 
 _HOLD, _HELD = "hold", "held"

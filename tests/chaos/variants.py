@@ -19,20 +19,18 @@ from messaging import capture, outbox, relay, storage
 from messaging.breaker import Breaker
 from messaging.conf import conf
 from messaging.continuity import Stand, Verdict
-from messaging.listener import Listener
 from messaging.log import Bounds, Entry, Position
 from messaging.models import Cursor, Message
 from tests.chaos import hold
 
 
 def no_compare_and_set() -> None:
-    """The cursor is moved without a look at where it stands and whose it is, by a listener that is slow to see that
-    its lease is gone."""
-    end_work = Listener._end_work
+    """The cursor is moved without a look at where it stands and whose it is."""
+    commit: Callable[..., None] = relay.Relay._commit
 
-    def slowly(self: Listener) -> None:
-        time.sleep(0.5)
-        end_work(self)
+    def later(self: relay.Relay, *work: Any) -> None:
+        hold.stay_if_asked()
+        commit(self, *work)
 
     def move(self: relay.Relay, stand: Stand) -> None:
         Cursor.objects.using(conf.DATABASE).filter(reader=relay.READER, partition=self.partition).update(
@@ -44,7 +42,7 @@ def no_compare_and_set() -> None:
 
     relay.Relay._move = move  # type: ignore[method-assign]
     relay.Relay.reload = lambda self: None  # type: ignore[method-assign]
-    Listener._end_work = slowly  # type: ignore[method-assign]
+    relay.Relay._commit = later  # type: ignore[method-assign]
 
 
 def no_conflict_clause() -> None:

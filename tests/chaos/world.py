@@ -152,14 +152,23 @@ class World:
         )
 
     def kill_listener(self) -> None:
-        """All of them, at once; in the midst of its mistake if the variant has one that takes a moment."""
-        if self.variant in hold.VARIANTS and self.listeners:
-            hold.ask(self.directory)
-            self._eventually(lambda: hold.is_held(self.directory), 30.0, "the variant makes its mistake")
+        """All of them, at once."""
+        if self.listeners:
+            self.wait_for_mistake()
         for child in self.listeners:
             self._memory_mb = max(self._memory_mb, child.memory_mb())
             child.kill()
         self.listeners.clear()
+        self.release()
+
+    def wait_for_mistake(self) -> None:
+        """If the variant has one that takes a moment: until the listener in charge is in the midst of it, and stays."""
+        if self.variant in hold.VARIANTS:
+            hold.ask(self.directory)
+            self._eventually(lambda: hold.is_held(self.directory), 30.0, "the variant makes its mistake")
+
+    def release(self) -> None:
+        """Whoever was held is dead or stands still."""
         hold.release(self.directory)
 
     def in_charge(self) -> Child | None:
@@ -184,7 +193,7 @@ class World:
             self.random.uniform(least, most)
         )  # not a wait for anything: when a fault strikes is at random
 
-    def published(self, *, rolled_back: bool = False, timeout: float = 30.0) -> None:
+    def published(self, *, rolled_back: bool = False, timeout: float = 120.0) -> None:
         """Wait until each writer has noted, since now, a direct message that Redis has and a transaction that is
         committed and whose messages were sent (and one that was rolled back), as far as they publish so at all."""
         wanted = ["ok"] if self._direct > 0 else []
@@ -192,7 +201,7 @@ class World:
             wanted += ["committed", "aborted"] if rolled_back else ["committed"]
         self._noted(wanted, [self._ledgers[writer.pid] for writer in self.writers], timeout)
 
-    def crowd_published(self, crowd: Child, timeout: float = 60.0) -> None:
+    def crowd_published(self, crowd: Child, timeout: float = 120.0) -> None:
         """Wait until each of its threads has noted a message that Redis has."""
         self._noted(["ok"], self._crowds[crowd.pid], timeout)
 
@@ -206,7 +215,7 @@ class World:
 
         self._eventually(noted, timeout, f"the writers note {', '.join(wanted)}")
 
-    def recovered(self, since: float, timeout: float = 30.0) -> float:
+    def recovered(self, since: float, timeout: float = 60.0) -> float:
         """Wait until something that was published after ``since`` is stored; seconds."""
         self._eventually(lambda: self.rows.newest_stored() > since, timeout, "a new message is stored")
         return time.time() - since
