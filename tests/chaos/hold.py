@@ -1,7 +1,7 @@
 """A mistake that takes a moment -> the fault that has to strike in it: by two files, so that no luck is needed.
 
-The nemesis asks (``hold``), the variant answers when it has begun to make its mistake (``held``) and stays in it, until it
-is killed or stopped there.
+The nemesis asks (``hold``), the variant answers when it has begun to make its mistake (``held``), and stays in it until
+it is killed or stopped there.
 """
 
 import os

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, InterfaceError, close_old_connections, transaction
 
 from messaging import outbox, publish
 from messaging.errors import BrokerError, BrokerUnavailable
@@ -115,9 +115,10 @@ class Writer:
                     self._ledger.note("committing", self._tx)
         except _RollBack:
             self._ledger.note("aborted", self._tx)
-        except DatabaseError:
+        except (DatabaseError, InterfaceError):
             if not committing:
                 self._ledger.note("aborted", self._tx)
+            close_old_connections()  # as Django does behind each request: a broken one does not heal
             time.sleep(0.05)
         else:
             self._ledger.note("committed", self._tx)
