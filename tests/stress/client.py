@@ -66,12 +66,14 @@ class Client:
             sock.close()
 
     async def _read(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
-        leaves = loop.time() + (random.uniform(0, 2.5) if self.mood == "storm" else 1e9)
+        # A sleeper does not hear of an end that is queued behind what it does not read.
+        stays = {"storm": random.uniform(0, 2.5), "sleeper": 8.0}.get(self.mood, 1e9)
+        leaves = loop.time() + stays
         dechunk, blocks = _Dechunked(), _Blocks(self._block)
         while not self._stopping:
             if self.mood == "sleeper":
                 await asyncio.sleep(0.1)
-                if _hung_up(sock):
+                if _hung_up(sock) or loop.time() >= leaves:
                     return
                 continue
             if self.mood == "slow":
