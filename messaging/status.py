@@ -14,6 +14,7 @@ from messaging import connection, lease, log
 from messaging.conf import conf
 from messaging.errors import BrokerError
 from messaging.listener import report_of
+from messaging.live.limits import caps
 from messaging.log import START, Position
 from messaging.models import Cursor, Gap, Message, Quarantine
 from messaging.outbox import REASONS
@@ -77,13 +78,14 @@ class Status(msgspec.Struct, kw_only=True):
     readers: list[Standing] = []
     listener: ListenerStatus | None = None
     store: StoreStatus | None = None
+    live_limits: dict[str, int] = {}  # of the live streams in each web process, by name; 0: none
     queues: list[QueueStanding] = []
 
 
 def look(*, max_lag: float, max_wait: float = MAX_WAIT) -> Status:
     """Ask Redis and the database, past the circuit breaker. More than ``max_lag`` seconds of lag are a problem, or a
     ready task that has waited for more than ``max_wait``."""
-    status = Status(healthy=True, problems=[], redis=connection.where())
+    status = Status(healthy=True, problems=[], redis=connection.where(), live_limits=caps())
     cursors = _database(status, max_lag)
     _redis(status, cursors, max_lag)
     if status.server:

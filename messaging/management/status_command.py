@@ -84,6 +84,8 @@ def table(status: Status, paint: Paint) -> Iterator[str]:
     if status.store is not None:
         yield from _store(status.store)
     yield from queues(status.queues)
+    limits = ", ".join(f"{name} {most:,}" for name, most in status.live_limits.items() if most)
+    yield _row("Live limits", f"{limits or 'none'}; of each web process, see /metrics for what is open")
     yield ""
     if status.healthy:
         yield paint.green("Healthy.")
