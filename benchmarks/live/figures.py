@@ -20,6 +20,7 @@ WARM_UP = 100
 RATE = 20  # messages a second
 MANY = 5000
 PATIENCE = 60.0  # seconds until a step counts as failed
+LONG = 10.0  # seconds: a burst that takes so long is measured once
 
 Figures = dict[str, float]
 Say = Callable[[str], None]
@@ -45,7 +46,9 @@ def of_any(
         windows = [_steady(server, crowd, seconds=2) for _ in range(rounds)]
         found |= {name: min(window[name] for window in windows) for name in windows[0]}
         say("bursts")
-        bursts = [_burst(server, crowd, BURST, STREAMS) for _ in range(rounds)]
+        bursts = [_burst(server, crowd, BURST, STREAMS)]
+        while len(bursts) < rounds and bursts[-1][2] < LONG:
+            bursts.append(_burst(server, crowd, BURST, STREAMS))
         found["burst_cpu"] = min(cpu for cpu, _, _ in bursts)
         found["burst_delivered"] = min(delivered for _, delivered, _ in bursts)
         found["burst_seconds"] = min(seconds for _, _, seconds in bursts)
