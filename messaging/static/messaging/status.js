@@ -62,8 +62,8 @@ export function showFoot({ store, rows, search, retention, now }) {
   $("foot-shown").textContent = search ? `${count(rows.matching)} of ${messages(store.messages)} match` : `${messages(store.messages)} here${gone}`;
   if (!retention) return;
   const oldest = retention.oldest === null ? "empty so far" : `oldest ${ago(retention.oldest, now)}`;
-  const holds = retention.entries < store.messages ? "" : ` of its last ${count(retention.cap)}`; // the server counts now and then
-  $("foot-kept").textContent = `The log keeps ${holds ? count(retention.entries) + holds : count(retention.cap)} · ${oldest}`;
+  const holds = retention.entries < store.messages ? "" : `holds ${count(retention.entries)}, `; // counted by the server now and then
+  $("foot-kept").textContent = `The log ${holds}keeps ${count(retention.cap)} · ${oldest}`;
 }
 
 export function showTitle({ paused, waiting, state }) {
