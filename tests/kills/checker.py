@@ -4,14 +4,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import inf
 from statistics import median
 from typing import NamedTuple
 
 from tests.kills.ledger import Death, Execution
 
 UNACKNOWLEDGED = 1.0  # seconds that may lie between the end of a task and its acknowledgement
-# Until a task of the dead runs elsewhere. A task that kills each worker within a moment may leave none to take it.
-SECONDS = {"child": 1.0, "suicide": 20.0, "machine": 20.0}
+# Until a task of the dead runs elsewhere, typically and at most. Without a bound behind a task that kills each worker
+# within a moment: it may leave none to take its neighbours, and what is measured is the start of a new process.
+SECONDS = {"child": (1.0, 20.0), "machine": (20.0, 20.0), "suicide": (inf, inf)}
 
 
 class Claim(NamedTuple):
@@ -100,7 +102,7 @@ def _note_recovery(task: int, claims: Sequence[Claim], ends: Mapping[int, Death]
             continue
         seconds = max(0.0, after.at - death.at)
         found.recovery[death.how].append(seconds)
-        if seconds > SECONDS["machine"]:
+        if seconds > SECONDS[death.how][1]:
             history = ", ".join(
                 f"{claim.at - death.at:+.1f} s {claim.pid} {claim.outcome}" for claim in claims
             )
@@ -111,7 +113,5 @@ def _note_recovery(task: int, claims: Sequence[Claim], ends: Mapping[int, Death]
 
 def _check_recovery(found: Findings) -> None:
     for how, seconds in found.recovery.items():
-        if (typical := median(seconds)) > SECONDS[how]:
-            found.broken.append(
-                f"tasks of a killed {how} ran elsewhere after {typical:.2f} s, not {SECONDS[how]:g}"
-            )
+        if (typical := median(seconds)) > SECONDS[how][0]:
+            found.broken.append(f"tasks of a killed {how} typically ran elsewhere after {typical:.2f} s")

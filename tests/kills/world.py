@@ -1,5 +1,6 @@
 """A seed -> a server, two workers, thousands of tasks, and somebody who kills: what the checker judges."""
 
+import json
 import os
 import random
 import shutil
@@ -82,7 +83,7 @@ class World:
         share, more = divmod(self._count, self._rounds)
         for number in range(self._rounds):
             for worker in self._workers:
-                eventually(lambda at=worker: len(processes_of(at)) >= PROCESSES, timeout=60)
+                eventually(lambda at=worker: claiming(at) >= PROCESSES, timeout=90)
             written = self._ledger.stat().st_size
             self._enqueue(share + (number < more), with_poison=number == self._rounds // 2)
             eventually(lambda at=written: self._ledger.stat().st_size > at, timeout=60)
@@ -113,7 +114,7 @@ class World:
             DJANGO_SETTINGS_MODULE="tests.kills.kills_settings",
             **{tasks.LEDGER: str(self._ledger)},
         )
-        arguments = ("--processes", str(PROCESSES), "--concurrency", str(CONCURRENCY))
+        arguments = ("--json", "--processes", str(PROCESSES), "--concurrency", str(CONCURRENCY))
         return Process(python("manage.py", "work", *arguments), env=environment)
 
     def _enqueue(self, count: int, *, with_poison: bool) -> None:
@@ -186,3 +187,9 @@ def claims_of(job: Job) -> list[Claim]:
     return [
         Claim(int(each.worker.split(":")[-2]), each.began_ms / 1000, each.outcome) for each in job.attempts
     ]
+
+
+def claiming(worker: Process) -> int:
+    """How many of its processes claim tasks, by its latest report."""
+    lines = worker.stdout.splitlines()
+    return int(json.loads(lines[-1])["processes"]) if lines and lines[-1].endswith("}") else 0
