@@ -198,7 +198,7 @@ def retry_delay(attempt: Attempt, error: BaseException) -> float | str:
     """Seconds until the next attempt, or the reason why there is none."""
     options, failures = attempt.options, failures_of(attempt.claimed)
     if isinstance(error, GiveUp):
-        return "gave up"
+        return f"gave up: {error}" if type(error) is not GiveUp else "gave up"
     if options.give_up_on and isinstance(error, options.give_up_on):
         return f"gives up on {type(error).__name__}"
     if not isinstance(error, RetryAfter) and not isinstance(error, options.retry_on):

@@ -213,6 +213,7 @@ def test_a_payload_that_does_not_fit_is_a_dead_letter_at_once(dispatching: Dispa
     assert isinstance(ran.outcome, Failed)
     assert "messaging.errors.PayloadRefused" in ran.error
     assert "at `$.total`" in ran.error
+    assert ran.outcome.reason.startswith("gave up: the payload of event")
 
 
 def test_a_coroutine_is_a_subscriber_too_and_what_fails_is_tried_again(dispatching: Dispatching) -> None:
