@@ -5,9 +5,11 @@ would give one; it needs no privilege, and neither a small partition.
 """
 
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.chaos.logs import is_read
 from tests.chaos.world import World
 from tests.processes import children_of, exists
 from tests.waiting import eventually
@@ -41,10 +43,21 @@ def full_for_database(world: World) -> None:
     user = world.postgres.user if world.postgres else None
     said = world.words().count(words)
     with world.rows.filled_log(FILLING), _no_file_beyond(limit, processes, user=user):
-        eventually(lambda: world.words().count(words) > said, timeout=30, message="its disk is full")
+        # A listener that has not got over the last time yet says nothing new.
+        eventually(
+            lambda: world.words().count(words) > said or (said and _is_stuck(world)),
+            timeout=60,
+            message="its disk is full",
+        )
         world.pause(0.5, 1.0)
         if world.postgres:
             processes += children_of(world.postgres.process.pid)
+
+
+def _is_stuck(world: World) -> bool:
+    before = world.rows.cursor(0)
+    time.sleep(0.5)  # so long the relay stands still, though there is something to store
+    return world.rows.cursor(0) == before and not is_read(world.redis(), world.rows, 0)
 
 
 @contextmanager
