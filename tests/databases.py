@@ -78,6 +78,7 @@ def sqlite_template(directory: Path) -> Path:
 
 def empty(name: str) -> None:
     """Empties the tables of `messaging`."""
-    tables = ", ".join(model._meta.db_table for model in apps.get_app_config("messaging").get_models())
+    models = [model for model in apps.get_app_config("messaging").get_models() if model._meta.managed]
+    tables = ", ".join(model._meta.db_table for model in models)
     with connections[name].cursor() as cursor:
         cursor.execute(f"TRUNCATE {tables} RESTART IDENTITY")

@@ -2,11 +2,12 @@
 
 ``messages`` is the page of messages, made of ``changelist`` (its cost is bounded on any number of rows), ``filters``,
 ``columns``, ``detail``, ``posting`` (every view that publishes) and ``deleting``; ``quarantine`` is what could
-not be stored; ``tables`` are the read-only others.
+not be stored; ``tables`` are the read-only others. What lives in Redis only is made of ``consoles`` (what these pages
+share), ``queues`` with ``charts``, ``tasks`` with ``attempts``, ``deadletters`` and ``workers``.
 """
 
 from __future__ import annotations
 
-from messaging.admin import messages, quarantine, tables
+from messaging.admin import deadletters, messages, quarantine, queues, tables, tasks, workers
 
-__all__ = ["messages", "quarantine", "tables"]
+__all__ = ["deadletters", "messages", "quarantine", "queues", "tables", "tasks", "workers"]

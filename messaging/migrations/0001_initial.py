@@ -317,4 +317,50 @@ class Migration(migrations.Migration):
                 "default_permissions": ("view", "delete"),
             },
         ),
+        migrations.CreateModel(
+            name="DeadLetter",
+            fields=[("id", models.CharField(max_length=300, primary_key=True, serialize=False))],
+            options={
+                "verbose_name": "dead letter",
+                "verbose_name_plural": "dead letters",
+                "managed": False,
+                "default_permissions": (),
+                "base_manager_name": "objects",
+            },
+        ),
+        migrations.CreateModel(
+            name="Queue",
+            fields=[("id", models.CharField(max_length=300, primary_key=True, serialize=False))],
+            options={
+                "verbose_name": "queue",
+                "verbose_name_plural": "queues",
+                "permissions": (("manage_queue", "Can pause, resume and purge queues"),),
+                "managed": False,
+                "default_permissions": ("view",),
+                "base_manager_name": "objects",
+            },
+        ),
+        migrations.CreateModel(
+            name="Task",
+            fields=[("id", models.CharField(max_length=300, primary_key=True, serialize=False))],
+            options={
+                "verbose_name": "task",
+                "verbose_name_plural": "tasks",
+                "permissions": (("manage_task", "Can cancel, run, retry and discard tasks"),),
+                "managed": False,
+                "default_permissions": ("view",),
+                "base_manager_name": "objects",
+            },
+        ),
+        migrations.CreateModel(
+            name="Worker",
+            fields=[("id", models.CharField(max_length=300, primary_key=True, serialize=False))],
+            options={
+                "verbose_name": "worker",
+                "verbose_name_plural": "workers",
+                "managed": False,
+                "default_permissions": (),
+                "base_manager_name": "objects",
+            },
+        ),
     ]

@@ -27,8 +27,8 @@ Action = Literal["retry", "discard"]
 class DeadFilter(msgspec.Struct, frozen=True, kw_only=True):
     """What is empty lets everything through."""
 
-    task: str = ""  # its import path, or the last names of it
-    error: str = ""  # the exception's class, or the last names of its path; or a reason such as "worker lost"
+    task: str = ""  # its import path, or the last names of it; with "=" in front: exactly
+    error: str = ""  # the exception's class, or a reason such as "worker lost": the same
     text: str = ""  # in reason, tracebacks, arguments or id, in any case
     since_ms: int = 0  # died then or later
     until_ms: int = 0  # died then or before; 0: up to now
@@ -53,6 +53,8 @@ class DeadFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _ends(path: str, wanted: str) -> bool:
+    if wanted.startswith("="):
+        return path == wanted[1:]
     return not wanted or path == wanted or path.endswith(f".{wanted}")
 
 
@@ -75,11 +77,11 @@ class Search:
         most: int | None = None,
         keep: Callable[[Job], bool] | None = None,
     ) -> None:
-        """``most``: records to look at in all; ``keep``: one more filter, which gets whole jobs."""
+        """``most``: records to look at, in equal shares of all queues; ``keep`` gets whole jobs."""
         self._queues = queues
         self._wanted = wanted
         self._keep = keep
-        self._left = most
+        self._share = None if most is None else max(1, most // max(1, len(queues)))
         self.looked = 0
         self.back_to_ms: int | None = None  # it stopped there for having looked at ``most``; None: it saw all
 
@@ -90,13 +92,14 @@ class Search:
         whole = bool(self._wanted.text or self._keep)
         at: int = self._wanted.until_ms or 2**53
         same = 0  # seen of this millisecond
+        left = self._share
         while True:
             count = LOOK_WHOLE if whole else LOOK
-            if self._left is not None:
-                if self._left <= 0:
+            if left is not None:
+                if left <= 0:
                     self.back_to_ms = max(self.back_to_ms or 0, at)
                     return
-                self._left -= (count := min(count, self._left))
+                left -= (count := min(count, left))
             found = queue.dead_before(at, same, count)
             self.looked += len(found)
             yield from self._let_through(queue, found, whole)
@@ -142,10 +145,14 @@ def groups(queues: Iterable[Operated], wanted: DeadFilter) -> list[tuple[Operate
 
 def grouped(letters: Iterable[Letter]) -> list[tuple[Operated, DeadGroup]]:
     """The same of what a search has found."""
-    queues = {letter.queue.name: letter.queue for letter in letters}
-    counts = Counter((letter.queue.name, letter.job.task, letter.job.cause) for letter in letters)
+    queues: dict[tuple[str, str], Operated] = {}
+    counts: Counter[tuple[tuple[str, str], str, str]] = Counter()
+    for letter in letters:
+        place = letter.queue.alias, letter.queue.name
+        queues[place] = letter.queue
+        counts[place, letter.job.task, letter.job.cause] += 1
     return [
-        (queues[name], DeadGroup(task, cause, count)) for (name, task, cause), count in counts.most_common()
+        (queues[place], DeadGroup(task, cause, count)) for (place, task, cause), count in counts.most_common()
     ]
 
 

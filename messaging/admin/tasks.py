@@ -1,0 +1,222 @@
+"""The tasks of a queue -> a list by state, a page for each, and what can be done with one."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, DELETION
+from django.contrib.admin.utils import unquote
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern
+from django.utils.translation import gettext as _
+
+from messaging.admin import attempts
+from messaging.admin.consoles import ConsoleAdmin, Crumb, at, noted, titled, who
+from messaging.admin.queues import LABELS
+from messaging.quantities import span
+from messaging.rendering import visible
+from messaging.tableless import Task
+from messaging.taskqueue import standing
+from messaging.taskqueue.job import Job, State
+from messaging.taskqueue.queue import Queue as TaskQueue
+
+PER_PAGE = 50
+LAST_PAGE = 200  # the list is by position: to go further would read ever more
+
+
+@admin.register(Task)
+class TaskAdmin(ConsoleAdmin):
+    """Tasks by queue and state; what was enqueued is not edited."""
+
+    viewing, managing = "view_task", "manage_task"
+
+    def get_urls(self) -> list[URLPattern]:
+        actions = {
+            "cancel": self.cancel_view,
+            "run": self.run_view,
+            "retry": self.retry_view,
+            "discard": self.discard_view,
+        }
+        return [
+            self.route("", self.list_view, "changelist"),
+            *(self.route(f"<str:id>/{name}/", view, name, manage=True) for name, view in actions.items()),
+            self.route("<path:id>/change/", self.task_view, "change"),
+        ]
+
+    # -- looking
+
+    def list_view(self, request: HttpRequest) -> HttpResponse:
+        """A page of one state of one queue: it costs as much as it shows, however many there are."""
+        every = standing.all_queues()
+        names = titled(every)
+        wanted = (request.GET.get("backend", ""), request.GET.get("queue", ""))
+        queue = next(
+            (each for each in every if (each.alias, each.name) == wanted), every[0] if every else None
+        )
+        given = request.GET.get("state", "")
+        state = State(given) if given in LABELS else State.READY
+        if queue is None:
+            return self.page(request, "tasks", _("Tasks"), queue=None)
+        total: int = getattr(queue.counts(), state)
+        last = max(1, min(LAST_PAGE, -(-total // PER_PAGE)))
+        asked = request.GET.get("p", "")
+        page = min(int(asked[:6]), last) if asked.isdecimal() and int(asked[:6]) else 1
+        jobs = queue.page(state, (page - 1) * PER_PAGE, PER_PAGE)
+        counts = queue.counts()
+        place = {"backend": queue.alias, "queue": queue.name}
+        return self.page(
+            request,
+            "tasks",
+            _("Tasks"),
+            queue=names[queue.alias, queue.name],
+            queue_url=self.url("queue", queue.alias, queue.name, model="queue"),
+            state=state,
+            label=LABELS[state],
+            queues=[
+                (
+                    names[each.alias, each.name],
+                    _query(backend=each.alias, queue=each.name, state=state),
+                    each is queue,
+                )
+                for each in every
+            ],
+            states=[
+                (LABELS[each], getattr(counts, each), _query(**place, state=each), each is state)
+                for each in LABELS
+            ],
+            rows=[self._row(job) for job in jobs],
+            total=f"{total:,}",
+            page_number=page,
+            pages=last,
+            before=_query(**place, state=state, p=page - 1) if page > 1 else "",
+            after=_query(**place, state=state, p=page + 1) if page < last else "",
+            capped=total > LAST_PAGE * PER_PAGE,
+        )
+
+    def task_view(self, request: HttpRequest, id: str) -> HttpResponse:
+        found = standing.find(id) or standing.find(unquote(id))  # as the admin's log has it
+        if found is None:
+            return self.page(request, "gone", _("Task"), crumbs=[Crumb("", "")], status=404, id=visible(id))
+        queue, job = found
+        name = titled(standing.all_queues())[queue.alias, queue.name]
+        state = str(job.state)
+        return self.page(
+            request,
+            "task",
+            visible(job.task),
+            crumbs=[
+                Crumb(
+                    f"{name}, {LABELS[job.state]}",
+                    self.url("changelist") + _query(backend=queue.alias, queue=queue.name, state=state),
+                )
+            ],
+            job=job,
+            queue=name,
+            queue_url=self.url("queue", queue.alias, queue.name, model="queue"),
+            label=LABELS[job.state],
+            actions={
+                "cancel": job.state in (State.READY, State.DELAYED)
+                or (job.state is State.RUNNING and not job.cancelled_by),
+                "run": job.state is State.DELAYED,
+                "retry": job.state is State.DEAD,
+                "discard": job.state is not State.RUNNING,
+            },
+            urls={name: self.url(name, job.id) for name in ("cancel", "run", "retry", "discard")},
+            **attempts.context(job, queue.counts().now_ms),
+        )
+
+    def _row(self, job: Job) -> dict[str, Any]:
+        latest = job.attempts[-1] if job.attempts else None
+        return {
+            "id": job.id,
+            "url": self.url("change", job.id),
+            "task": visible(job.task),
+            "arguments": attempts.brief(job),
+            "enqueued": at(job.enqueued_ms),
+            "due": at(job.due_ms) if job.state is State.DELAYED else "",
+            "attempt": job.attempt,
+            "worker": "" if latest is None else visible(latest.worker),
+            "said": visible(attempts.sentence(job)),
+            "priority": job.priority,
+            "took": span(latest.ended_ms - latest.began_ms) if latest and latest.ended_ms else "",
+        }
+
+    # -- what can be done
+
+    def _found(self, request: HttpRequest, id: str) -> tuple[TaskQueue, Job]:
+        found = standing.find(id)
+        if found is None:
+            raise Http404(_("There is no such task."))
+        return found
+
+    def _did(
+        self, request: HttpRequest, id: str, changed: bool, text: str, flag: int = CHANGE
+    ) -> HttpResponse:
+        to = self.url("change", id)
+        if not changed:
+            text = _("Nothing was changed: it has gone on meanwhile.")
+            return self.done(request, text, to, level=messages.WARNING)
+        noted(request, [Task(id=id)], flag, text)
+        return self.done(request, text, self.url("changelist") if flag == DELETION else to)
+
+    def run_view(self, request: HttpRequest, id: str) -> HttpResponse:
+        queue, job = self._found(request, id)
+        if request.method != "POST":
+            return HttpResponseRedirect(self.url("change", id))
+        return self._did(request, id, queue.run_now(job.id), _("Made ready before its time."))
+
+    def retry_view(self, request: HttpRequest, id: str) -> HttpResponse:
+        queue, job = self._found(request, id)
+        if request.method != "POST":
+            return HttpResponseRedirect(self.url("change", id))
+        return self._did(
+            request, id, queue.retry_dead([job.id], who(request))[0], _("Retried: back in its queue.")
+        )
+
+    def cancel_view(self, request: HttpRequest, id: str) -> HttpResponse:
+        queue, job = self._found(request, id)
+        if request.method == "POST":
+            running = job.state is State.RUNNING
+            text = _("Cancelled: its worker is told to stop it.") if running else _("Cancelled.")
+            return self._did(request, id, queue.cancel(job.id, who(request)), text)
+        sentence = (
+            _("It runs. Its worker is told to stop it: a coroutine is cancelled, a thread gets an exception.")
+            if job.state is State.RUNNING
+            else _("It ends without having run, and whoever waits for its result is told so.")
+        )
+        return self._ask(request, queue, job, _("Cancel"), sentence, _("Cancel the task"))
+
+    def discard_view(self, request: HttpRequest, id: str) -> HttpResponse:
+        queue, job = self._found(request, id)
+        if request.method == "POST":
+            return self._did(request, id, queue.discard(job.state, [job.id])[0], _("Discarded."), DELETION)
+        sentence = _("It is removed for good, with its arguments, errors and result.")
+        return self._ask(request, queue, job, _("Discard"), sentence, _("Discard the task"))
+
+    def _ask(
+        self, request: HttpRequest, queue: TaskQueue, job: Job, title: str, sentence: str, button: str
+    ) -> HttpResponse:
+        sample = {
+            "task": visible(job.task),
+            "queue": visible(queue.name),
+            "said": visible(attempts.sentence(job)),
+            "url": self.url("change", job.id),
+        }
+        return self.confirmation(
+            request,
+            title,
+            sentence=sentence,
+            count=1,
+            sample=[sample],
+            left_out=0,
+            fields=[],
+            button=button,
+            action_url=request.path,
+            cancel_url=self.url("change", job.id),
+        )
+
+
+def _query(**values: Any) -> str:
+    return "?" + urlencode(values)

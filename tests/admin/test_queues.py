@@ -1,0 +1,247 @@
+"""The pages of queues, tasks, dead letters and workers: what they show, what they ask, who may do what."""
+
+import re
+from io import StringIO
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.core.management import call_command
+from django.test import Client
+from pytest_django import Settings
+
+from messaging.admin import deadletters
+from messaging.taskqueue.job import State
+from messaging.taskqueue.queue import Queue
+from messaging.taskqueue.standing import queue
+from tests.admin.conftest import Staff
+from tests.queued import beat, claim, enqueue, kill, succeed
+from tests.servers import TestServer
+
+QUEUES, TASKS, DEAD, WORKERS = (
+    f"/admin/messaging/{name}/" for name in ("queue", "task", "deadletter", "worker")
+)
+MAILS = f"{QUEUES}default/mails/"
+BACKEND = {"BACKEND": "messaging.taskqueue.RedisTaskBackend", "QUEUES": ["default", "mails"]}
+
+
+@pytest.fixture
+def mails(broker: TestServer, settings: Settings) -> Queue:
+    settings.TASKS = {"default": BACKEND}
+    return queue("default", "mails")
+
+
+def get(client: Client, url: str, status: int = 200) -> str:
+    response = client.get(url)
+    assert response.status_code == status, url
+    html = response.content.decode()
+    assert "style=" not in html.partition('id="content-main"')[2]
+    return html
+
+
+def post(client: Client, url: str, **data: object) -> str:
+    response = client.post(url, data, follow=True)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def hidden(html: str) -> dict[str, str]:
+    """The fields of the confirmation's form."""
+    form = html.partition('id="content-main"')[2]
+    found = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', form))
+    del found["csrfmiddlewaretoken"]
+    return found
+
+
+def logged() -> list[str]:
+    return [each.change_message for each in LogEntry.objects.order_by("pk")]
+
+
+def state_of(q: Queue, name: str) -> State:
+    job = q.get(name)
+    assert job is not None
+    return job.state
+
+
+def test_every_page_when_there_is_nothing(admin: Client, mails: Queue, settings: Settings) -> None:
+    assert "No task of default is ready." in get(admin, TASKS)
+    assert "There are no dead letters." in get(admin, DEAD)
+    assert "Nobody works." in get(admin, WORKERS)
+    assert "Nothing in this time." in get(admin, MAILS)
+    get(admin, f"{QUEUES}default/nothing/", 404)
+    assert "There is no such task any more." in get(admin, f"{TASKS}mails.x/change/", 404)
+    index = get(admin, "/admin/")
+    assert all(url in index for url in (QUEUES, TASKS, DEAD, WORKERS))
+    settings.TASKS = {"default": BACKEND | {"QUEUES": []}}
+    assert "There is no queue yet." in get(admin, QUEUES)
+    assert "There is no queue yet." in get(admin, TASKS)
+
+
+def test_redis_away(admin: Client, mails: Queue, broker: TestServer) -> None:
+    broker.stop()
+    for url in (QUEUES, MAILS, TASKS, DEAD, WORKERS):
+        assert "manage.py messaging doctor" in get(admin, url, 503)
+
+
+def test_queues_and_one_of_them(admin: Client, mails: Queue) -> None:
+    enqueue(3)
+    succeed(2)
+    kill(1)
+    beat(mails)
+    html = get(admin, QUEUES)
+    assert f'href="{MAILS}"' in html
+    assert f'href="{TASKS}?backend=default&amp;queue=mails&amp;state=ready">3</a>' in html
+    assert f'href="{DEAD}?backend=default&amp;queue=mails">1</a>' in html
+    assert "1 of 10 busy" in html
+    for hours in (1, 6, 24):
+        html = get(admin, f"{MAILS}?hours={hours}&every=5")
+        assert html.count("<svg viewBox") == 4
+    assert '<meta http-equiv="refresh" content="5">' in html
+    assert "None was given up." in html
+
+
+def test_pause_and_resume(admin: Client, mails: Queue) -> None:
+    assert admin.get(f"{MAILS}pause/").status_code == 302
+    html = post(admin, f"{MAILS}pause/", why="<b>moving</b>")
+    assert "by staff" in html
+    assert "&lt;b&gt;moving&lt;/b&gt;" in html
+    assert claim() == []
+    assert "It was paused already." in post(admin, f"{MAILS}pause/")
+    assert "Workers take from it again." in post(admin, f"{MAILS}resume/")
+    assert logged() == ["Paused: <b>moving</b>", "Resumed."]
+    entry = LogEntry.objects.latest("pk")
+    assert admin.get(entry.get_admin_url() or "", follow=True).redirect_chain[-1][0] == MAILS
+
+
+def test_purge_takes_no_more_than_the_question_named(admin: Client, mails: Queue) -> None:
+    enqueue(7)
+    html = get(admin, f"{MAILS}purge/ready/")
+    assert "The 7 ready tasks of mails are removed" in html
+    assert "and 2 more" in html
+    enqueue(2)
+    assert "7 tasks were removed." in post(admin, f"{MAILS}purge/ready/", **hidden(html))
+    assert mails.counts().ready == 2
+    get(admin, f"{MAILS}purge/running/", 404)
+
+
+def test_tasks_by_state_and_page(admin: Client, mails: Queue) -> None:
+    enqueue(120, args=["<script>"])
+    enqueue(1, due_ms=2**42)
+    html = get(admin, f"{TASKS}?backend=default&queue=mails&state=ready&p=3")
+    assert "Page 3 of 3" in html
+    assert html.count("/change/") == 20
+    assert "&lt;script&gt;" in html
+    assert "<script>" not in html.partition('id="content-main"')[2]
+    assert "Page 1 of 1" in get(admin, f"{TASKS}?backend=default&queue=mails&state=delayed&p=9")
+
+
+def test_a_tasks_page_and_what_can_be_done_there(admin: Client, mails: Queue) -> None:
+    (dead,) = kill(1, traceback="Traceback: <lost>", args=[{"sku": "a"}])
+    url = f"{TASKS}{dead}/"
+    html = get(admin, f"{url}change/")
+    assert html.count('class="mb-bar') == 2
+    assert "failed, tried again" in html
+    assert "Traceback: &lt;lost&gt;" in html
+    assert "builtins.ValueError: failed 2 times" in html
+    assert "sku" in html
+    assert admin.get(f"{url}retry/").status_code == 302
+    assert "Retried: back in its queue." in post(admin, f"{url}retry/")
+    assert "retried by staff" in get(admin, f"{url}change/")
+    assert "It ends without having run" in get(admin, f"{url}cancel/")
+    assert "Cancelled." in post(admin, f"{url}cancel/")
+    assert "Nothing was changed" in post(admin, f"{url}cancel/")
+    assert "removed for good" in get(admin, f"{url}discard/")
+    post(admin, f"{url}discard/")
+    assert mails.get(dead) is None
+    (late,) = enqueue(1, due_ms=2**42)
+    assert "Run now" in get(admin, f"{TASKS}{late}/change/")
+    post(admin, f"{TASKS}{late}/run/")
+    claim()
+    assert "Its worker is told to stop it" in get(admin, f"{TASKS}{late}/cancel/")
+    post(admin, f"{TASKS}{late}/cancel/")
+    assert "to be stopped, wanted by staff" in get(admin, f"{TASKS}{late}/change/")
+    assert logged() == [
+        *("Retried: back in its queue.", "Cancelled.", "Discarded.", "Made ready before its time."),
+        "Cancelled: its worker is told to stop it.",
+    ]
+    (done,) = succeed(1, result={"sent": True})
+    assert "sent" in get(admin, f"{TASKS}{done}/change/")
+
+
+def test_dead_letters_of_a_group_and_none_that_came_after_the_question(admin: Client, mails: Queue) -> None:
+    mine = kill(12)
+    others = kill(2, error="smtplib.SMTPException", traceback="MAILHOST is away")
+    html = get(admin, DEAD)
+    assert "14 dead letters, by error" in html
+    retry = re.findall(r'href="([^"]+act/retry/[^"]+)">Retry 12', html)[0].replace("&amp;", "&")
+    html = get(admin, retry)
+    assert "12 dead letters go back to their queues" in html
+    assert "and 7 more" in html
+    assert "error =builtins.ValueError" in html
+    fields = hidden(html)
+    mails.now = mails.counts().now_ms + 60_000
+    assert fields["error"] == "=builtins.ValueError"
+    html = post(admin, f"{DEAD}act/retry/", **fields | {"until": str(int(fields["until"]))})
+    assert "12 are back in their queues." in html
+    assert "No dead letter matches." in html  # the filter is still there
+    assert {state_of(mails, each) for each in mine} == {State.READY}
+    assert {state_of(mails, each) for each in others} == {State.DEAD}
+    assert logged() == ["Retried: back in its queue."] * 12
+    assert "0 dead letters" in get(admin, f"{DEAD}act/discard/?all=1&until=5")
+    assert mails.counts().dead == 2
+
+
+def test_dead_letters_ticked_or_filtered(
+    admin: Client, mails: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = kill(1, name="default")
+    kill(3, error="smtplib.SMTPException", traceback="MAILHOST is away", args=[7])
+    for query, count in (
+        ("error=SMTPException", 3),
+        ("text=mailhost", 3),
+        ("since=1h", 4),
+        ("task=jobs.note", 4),
+    ):
+        html = get(admin, f"{DEAD}?{query}")
+        assert html.count('name="chosen"') == count, query
+    assert "No dead letter matches." in get(admin, f"{DEAD}?text=nothing")
+    assert "neither an age" in get(admin, f"{DEAD}?since=yesterday-ish")
+    assert "Tick those" in post(admin, f"{DEAD}act/retry/")
+    ticked = {"chosen": f"default/default/{one}"}
+    html = post(admin, f"{DEAD}act/discard/", **ticked)
+    assert "1 dead letter is removed for good" in html
+    assert "1 was discarded." in post(admin, f"{DEAD}act/discard/", **hidden(html))
+    assert mails.counts().dead == 3
+    monkeypatch.setattr(deadletters, "SCANNED_WHOLE", 4)
+    assert "The newest 2 were looked at" in get(admin, f"{DEAD}?text=mailhost")
+
+
+def test_each_action_has_its_permission(staff: Staff, mails: Queue) -> None:
+    (dead,) = kill(1)
+    (ready,) = enqueue(1)
+    anybody, seeing = staff(), staff("view_queue", "view_task")
+    for url in (QUEUES, MAILS, TASKS, DEAD, WORKERS, f"{TASKS}{dead}/change/"):
+        assert anybody.get(url).status_code == 403
+        html = get(seeing, url)
+        assert not re.search(r"/(retry|discard|pause|purge|cancel)/", html), url
+    tasks, queues = staff("view_task", "manage_task"), staff("view_queue", "manage_queue")
+    for url in (f"{MAILS}pause/", f"{MAILS}resume/", f"{MAILS}purge/ready/"):
+        assert {each.post(url).status_code for each in (anybody, seeing, tasks)} == {403}
+    for url in (f"{TASKS}{ready}/cancel/", f"{TASKS}{dead}/retry/", f"{DEAD}act/discard/?all=1"):
+        assert {each.post(url).status_code for each in (anybody, seeing, queues)} == {403}
+    assert mails.counts().dead == mails.counts().ready == 1
+
+
+def test_workers(admin: Client, mails: Queue) -> None:
+    beat(mails)
+    mails.now = mails.counts().now_ms - 60_000
+    beat(mails, "host:2:def", pid=2)
+    html = get(admin, WORKERS)
+    assert "One process works, 1 of 10 slots are busy." in html
+    assert "silent" in html
+
+
+@pytest.mark.django_db
+def test_what_has_no_table_is_in_nobodys_way() -> None:
+    out = StringIO()
+    call_command("dumpdata", "messaging", "--all", stdout=out)
+    assert out.getvalue().strip() == "[]"
