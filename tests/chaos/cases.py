@@ -27,6 +27,7 @@ class Case:
     strict: bool = False  # order is kept by all, also by what was sent late
     short: bool = True  # in the tests as well, with each fault once
     most: int = 0  # rounds of a long run at the most, for what takes a minute; 0 = as many as are asked for
+    lines: int = 15  # of the log, for each fault
     settle: float = 0.0  # seconds until all is quiet; 0 = as always
 
 
@@ -81,7 +82,7 @@ CASES = (
     Case("disk full for Redis", (disks.full_for_redis,)),
     Case("disk full for the database", (disks.full_for_database,)),
     Case("database down for a minute", (databases.database_down,), short=False, most=2),
-    Case("20 rolling restarts", (deploys.restart_all,), short=False, most=3),
+    Case("20 rolling restarts", (deploys.restart_all,), short=False, most=3, lines=60),
     Case("number of partitions changed", (deploys.change_partitions,)),
     Case("3 partitions, kill the listener", (faults.kill_listener,), world=PARTED, short=False),
     Case("3 partitions, FLUSHALL", (faults.flushall,), "recorded", world=PARTED, short=False),

@@ -97,7 +97,7 @@ class Stage:
                 hopeless = str(error).partition("\n")[0]
             settled = world.settle(settle)
             expected = world.expected(
-                direct=case.direct, copies=case.copies, strict=case.strict, faults=rounds
+                direct=case.direct, copies=case.copies, strict=case.strict, log_lines=case.lines * rounds
             )
             findings = check(world.seen(settled=settled, count_copies=bool(case.copies)), expected)
             findings.broken += world.broken

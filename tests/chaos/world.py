@@ -279,14 +279,14 @@ class World:
             memory_mb=max(self._memory_mb, memory),
         )
 
-    def expected(self, *, direct: Any, copies: int, strict: bool, faults: int) -> Expected:
+    def expected(self, *, direct: Any, copies: int, strict: bool, log_lines: int) -> Expected:
         """What a case allows, after so many faults."""
         return Expected(
             direct=direct,
             copies=copies,
             quarantined=self.garbage,
             late_after=math.inf if strict else GRACE,
-            log_lines=40 + 15 * faults,
+            log_lines=40 + log_lines,
         )
 
     def words(self) -> str:
