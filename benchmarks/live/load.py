@@ -8,7 +8,7 @@ sending time: ``"~":NS``. Answers are JSON lines:
 
     open N SECONDS       so many more streams; when all are open, or it is too late
     expect N SECONDS     from now on, until each stream has had N messages
-    wait                 ... when that is so, or it is too late; with the delays in milliseconds
+    wait                 ... when that is so, or no more come; with the delays in milliseconds
     alive                how many streams are open
     ended SECONDS        until the server has ended all
     close                leave
@@ -30,6 +30,7 @@ from typing import Any
 
 SENT = re.compile(rb'"~": ?(\d+)[,}]')
 READ_BYTES = 1 << 18
+SILENCE = 5.0  # seconds without a message: what has not come by then is lost
 
 
 class Stream:
@@ -54,6 +55,7 @@ class Load:
         self.delays: list[int] = []
         self.began = 0.0
         self.until = 0.0
+        self.came = 0.0  # when the last message came
         self.buffer = bytearray(READ_BYTES)
 
     # -- the loop
@@ -111,6 +113,7 @@ class Load:
         if found < 3:  # a burst is not about delays
             now = time.monotonic_ns()
             self.delays += [now - int(sent) for sent in SENT.findall(memoryview(self.buffer)[:size])]
+        self.came = time.monotonic()
         before = stream.count
         stream.count += found
         if before < self.expected <= stream.count:
@@ -151,7 +154,8 @@ class Load:
         return {}
 
     def wait(self) -> dict[str, Any]:
-        self.run(lambda: self.complete >= len(self.streams), self.until - time.monotonic())
+        self.came = time.monotonic()
+        self.run(self._all_or_nothing_more, self.until - time.monotonic())
         took = time.monotonic() - self.began
         delays = sorted(self.delays)
         return {
@@ -160,6 +164,9 @@ class Load:
             "seconds": took,
             "delays": {str(q): delays[int(len(delays) * q / 100)] / 1e6 for q in (50, 99)} if delays else {},
         }
+
+    def _all_or_nothing_more(self) -> bool:
+        return self.complete >= len(self.streams) or time.monotonic() - self.came > SILENCE
 
     def alive(self) -> dict[str, Any]:
         self.run(lambda: False, 0.1)
