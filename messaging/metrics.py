@@ -18,7 +18,7 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from messaging import connection, lease, log, wire
+from messaging import connection, lease, log, taskmetrics, wire
 from messaging.conf import conf
 from messaging.exposition import CONTENT_TYPE, Metric, Sample, counter, exposition, gauge
 from messaging.listener import Report, report_of
@@ -90,7 +90,8 @@ def collect() -> Iterator[Metric]:
     """Everything, after ``SCRAPE_SECONDS`` at the most."""
     database = _questions.ask("database", store_status)
     redis = _questions.ask("redis", lambda: _ask_redis(database))
-    wait((database, redis), timeout=SCRAPE_SECONDS)
+    queues = _questions.ask("queues", taskmetrics.ask)
+    wait((database, redis, queues), timeout=SCRAPE_SECONDS)
     store: tuple[StoreStatus, dict[int, Cursor]] | None = _answer(database)
     told: _Redis | None = _answer(redis)
     yield gauge(
@@ -104,6 +105,8 @@ def collect() -> Iterator[Metric]:
         yield from _of_listener(told)
     if store is not None:
         yield from _of_store(store[0])
+    if (found := _answer(queues)) is not None:
+        yield from taskmetrics.metrics(found)
     yield from _of_process()
 
 

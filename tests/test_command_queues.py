@@ -1,6 +1,7 @@
 """``manage.py messaging queues|pause|resume|cancel|purge|dead|workers``."""
 
 import pytest
+from django.test import Client
 from pytest_django import Settings
 
 from messaging.taskqueue.job import State
@@ -180,3 +181,19 @@ def test_workers(mails: Queue) -> None:
     assert first.split()[:3] == ["host:1:abc", "working", "default,mails"]
     assert second.split()[1] == "silent"
     assert run("workers", "--json").objects[0]["facts"]["begun"] == 5  # type: ignore[index]
+
+
+@pytest.mark.django_db
+def test_metrics_have_them(mails: Queue, settings: Settings, client: Client) -> None:
+    enqueue(2)
+    enqueue(1, due_ms=2**42)
+    succeed(3)
+    kill(1)
+    beat(mails)
+    settings.MESSAGING = settings.MESSAGING | {"METRICS_TOKEN": "word"}
+    text = client.get("/metrics", headers={"Authorization": "Bearer word"}).content.decode()
+    labels = '{backend="default",queue="mails"}'
+    for name, value in (("ready", 2), ("delayed", 1), ("dead", 1), ("due", 0), ("busy", 1), ("slots", 10)):
+        assert f"messaging_task_queue_{name}{labels} {value}\n" in text
+    assert 'messaging_task_queue_wait_seconds{backend="default",queue="mails",quantile="0.95"} ' in text
+    assert 'messaging_task_queue_dead{backend="default",queue="default"} 0' in text

@@ -63,7 +63,7 @@ def charts(minutes: Sequence[Minute], open_now: int) -> list[Chart]:
     for part in reversed(parts):
         depth.append(max(0, left))
         left -= sum(entered(minute) - ended(minute) - minute.counts["purged"] for minute in part)
-    half, most = _("half stay under"), _("95 of 100 stay under")
+    half, most = _("half stay below"), _("95 of 100")
     return [
         _chart(
             _("Wait"),

@@ -48,15 +48,15 @@ def backends(only: str = "") -> list[str]:
     return [backend_of(only).alias] if only else aliases()
 
 
-def queue(alias: str, name: str) -> Queue:
+def queue(alias: str, name: str, *, seconds: float = SECONDS) -> Queue:
     """A queue for whoever looks after it, with more patience than producers have."""
-    return Queue(connection.client(timeout=SECONDS), alias, name)
+    return Queue(connection.client(timeout=seconds), alias, name)
 
 
-def all_queues(only: str = "") -> list[Queue]:
+def all_queues(only: str = "", *, seconds: float = SECONDS) -> list[Queue]:
     """Every queue that was ever used, or that settings name."""
     return [
-        queue(alias, name)
+        queue(alias, name, seconds=seconds)
         for alias in backends(only)
         for name in sorted({*known_queues.known(alias), *backend_of(alias).queues})
     ]
