@@ -5,6 +5,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from messaging.taskqueue.job import State
+from messaging.taskqueue.quantities import BUCKETS, quantile, together
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.standing import queue
 from tests.commands import Ran
@@ -197,3 +198,12 @@ def test_metrics_have_them(mails: Queue, settings: Settings, client: Client) -> 
         assert f"messaging_task_queue_{name}{labels} {value}\n" in text
     assert 'messaging_task_queue_wait_seconds{backend="default",queue="mails",quantile="0.95"} ' in text
     assert 'messaging_task_queue_dead{backend="default",queue="default"} 0' in text
+
+
+def test_quantiles_of_a_histogram() -> None:
+    nothing = [0] * BUCKETS
+    assert quantile(nothing, 0.5) is None
+    for bucket, low, high in ((0, 0, 1), (1, 1, 2), (10, 512, 1024)):
+        counts = together([nothing, [4 if at == bucket else 0 for at in range(BUCKETS)]])
+        assert (quantile(counts, 0.25), quantile(counts, 1)) == (low + (high - low) / 4, high)
+    assert quantile([1, 0, 0, 1], 0.5) == 1

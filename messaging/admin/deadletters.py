@@ -10,65 +10,26 @@ from urllib.parse import quote, unquote, urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, DELETION
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from messaging.admin import attempts
+from messaging.admin.asked import Asked, place_of
 from messaging.admin.consoles import ConsoleAdmin, at, noted, titled, who
 from messaging.rendering import visible
 from messaging.tableless import DeadLetter, Task
 from messaging.taskqueue import standing
-from messaging.taskqueue.dead import Action, DeadFilter, Letter, Search, act, grouped, groups
+from messaging.taskqueue.dead import Action, Letter, act, grouped, groups
 from messaging.taskqueue.job import State
 from messaging.taskqueue.queue import Queue as TaskQueue
-from messaging.terminal.moments import position_of
 
 PER_PAGE = 50
 LAST_PAGE = 100
-SCANNED = 10_000  # records that a filter looks at for a page
-SCANNED_WHOLE = 2_000  # where it looks into arguments and tracebacks
 MOST = 10_000  # that one action takes: a second or two
 GROUPS = 20
 SAMPLE = 5
-
-
-class _Asked:
-    """What the address, or a confirmed form, asks for."""
-
-    def __init__(self, data: QueryDict, every: Sequence[TaskQueue]) -> None:
-        place = (data.get("backend", ""), data.get("queue", ""))
-        if given := data.get("place", ""):
-            place = tuple(map(unquote, given.split("/", 1)))  # type: ignore[assignment]
-        self.queues = (
-            [each for each in every if (each.alias, each.name) == place] if any(place) else list(every)
-        )
-        self.values = {name: data.get(name, "").strip()[:500] for name in ("task", "error", "text", "since")}
-        self.values["place"] = _place(self.queues[0]) if any(place) and self.queues else ""
-        self.problem = ""
-        since_ms = 0
-        if self.values["since"]:
-            try:
-                since_ms = position_of(self.values["since"], now=timezone.localtime()).ms + 1
-            except ValueError as error:
-                self.problem = str(error)
-        until = data.get("until", "")
-        self.filter = DeadFilter(
-            task=self.values["task"],
-            error=self.values["error"],
-            text=self.values["text"],
-            since_ms=since_ms,
-            until_ms=int(until) if until.isdecimal() and len(until) < 16 else 0,
-        )
-
-    @property
-    def given(self) -> dict[str, str]:
-        return {name: value for name, value in self.values.items() if value}
-
-    def search(self, most: int | None = None) -> Search:
-        return Search(self.queues, self.filter, most=most or (SCANNED_WHOLE if self.filter.text else SCANNED))
 
 
 @admin.register(DeadLetter)
@@ -86,7 +47,7 @@ class DeadLetterAdmin(ConsoleAdmin):
     def list_view(self, request: HttpRequest) -> HttpResponse:
         every = standing.all_queues()
         names = titled(every)
-        asked = _Asked(request.GET, every)
+        asked = Asked(request.GET, every)
         given = request.GET.get("p", "")
         page = min(int(given[:4]), LAST_PAGE) if given.isdecimal() and int(given[:4]) else 1
         search = asked.search()
@@ -105,7 +66,7 @@ class DeadLetterAdmin(ConsoleAdmin):
             "dead",
             _("Dead letters"),
             places=[
-                (_place(each), names[each.alias, each.name], _place(each) == asked.values["place"])
+                (place_of(each), names[each.alias, each.name], place_of(each) == asked.values["place"])
                 for each in every
             ],
             values=asked.values,
@@ -136,7 +97,7 @@ class DeadLetterAdmin(ConsoleAdmin):
             return HttpResponseRedirect(to)
         data = request.POST if request.method == "POST" else request.GET
         every = standing.all_queues()
-        asked = _Asked(data, every)
+        asked = Asked(data, every)
         to = f"{to}?{urlencode(asked.given)}" if asked.given else to
         if asked.problem:
             return self.done(request, asked.problem, to, level=messages.ERROR)
@@ -153,7 +114,7 @@ class DeadLetterAdmin(ConsoleAdmin):
         self,
         request: HttpRequest,
         action: str,
-        asked: _Asked,
+        asked: Asked,
         ticked: list[str],
         every: Sequence[TaskQueue],
         to: str,
@@ -202,7 +163,7 @@ class DeadLetterAdmin(ConsoleAdmin):
             ],
             left_out=max(0, count - SAMPLE),
             fields=[
-                *asked.given.items(),
+                *asked.fixed.items(),
                 ("until", str(until)),
                 *((("all", "1"),) if not ticked else (("chosen", each) for each in ticked)),
             ],
@@ -212,14 +173,21 @@ class DeadLetterAdmin(ConsoleAdmin):
         )
 
     def _act(self, request: HttpRequest, action: Action, chosen: list[Letter], to: str) -> HttpResponse:
-        changed = [letter for letter, done in act(action, chosen, who(request)) if done]
-        rows = [Task(id=letter.job.id) for letter in changed]
+        changed: list[Letter] = []
+        try:
+            for letter, done in act(action, chosen, who(request)):
+                if done:
+                    changed.append(letter)
+        finally:  # if Redis goes away on the way, what was done stands in the log all the same
+            rows = [Task(id=letter.job.id) for letter in changed]
+            if action == "retry":
+                noted(request, rows, CHANGE, _("Retried: back in its queue."))
+            else:
+                noted(request, rows, DELETION, _("Discarded."))
         count = len(changed)
         if action == "retry":
-            noted(request, rows, CHANGE, _("Retried: back in its queue."))
             text = ngettext("%d is back in its queue.", "%d are back in their queues.", count) % count
         else:
-            noted(request, rows, DELETION, _("Discarded."))
             text = ngettext("%d was discarded.", "%d were discarded.", count) % count
         if left := len(chosen) - count:
             self.message_user(
@@ -231,7 +199,7 @@ class DeadLetterAdmin(ConsoleAdmin):
 
     def _ticked(self, ticked: list[str], every: Sequence[TaskQueue]) -> list[Letter]:
         """``backend/queue/id`` each; those that are no dead letters any more are left out."""
-        by_place = {_place(each): each for each in every}
+        by_place = {place_of(each): each for each in every}
         found = []
         for each in ticked:
             place, _slash, name = each.rpartition("/")
@@ -257,7 +225,7 @@ class DeadLetterAdmin(ConsoleAdmin):
     def _row(self, letter: Letter, names: dict[tuple[str, str], str]) -> dict[str, Any]:
         job = letter.job
         return {
-            "chosen": f"{_place(letter.queue)}/{quote(job.id, safe='')}",
+            "chosen": f"{place_of(letter.queue)}/{quote(job.id, safe='')}",
             "url": self.url("change", job.id, model="task"),
             "task": visible(job.task),
             "queue": names[letter.queue.alias, letter.queue.name],
@@ -269,9 +237,9 @@ class DeadLetterAdmin(ConsoleAdmin):
         }
 
     def _group(
-        self, queue: Any, group: Any, names: dict[tuple[str, str], str], asked: _Asked
+        self, queue: Any, group: Any, names: dict[tuple[str, str], str], asked: Asked
     ) -> dict[str, Any]:
-        exact = asked.given | {"place": _place(queue), "task": f"={group.task}", "error": f"={group.cause}"}
+        exact = asked.given | {"place": place_of(queue), "task": f"={group.task}", "error": f"={group.cause}"}
         query = urlencode(exact)
         return {
             "count": group.count,
@@ -283,7 +251,7 @@ class DeadLetterAdmin(ConsoleAdmin):
             "discard_url": f"{self.url('act', 'discard')}?{query}&all=1",
         }
 
-    def _words(self, asked: _Asked) -> list[str]:
+    def _words(self, asked: Asked) -> list[str]:
         words = {
             "place": _("queue"),
             "task": _("task"),
@@ -292,7 +260,3 @@ class DeadLetterAdmin(ConsoleAdmin):
             "since": _("since"),
         }
         return [f"{words[name]} {visible(unquote(value))}" for name, value in asked.given.items()]
-
-
-def _place(queue: Any) -> str:
-    return f"{quote(queue.alias, safe='')}/{quote(queue.name, safe='')}"

@@ -39,7 +39,7 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
     failed = False
     for name in options["ids"]:
         with asking(command):
-            found = find(name)
+            found = find(name, options["backend"])
             changed = found is not None and found[0].cancel(name, who())
         if found is None:
             said = "is not known: there is no such task, or its result is not kept any more"

@@ -34,8 +34,9 @@ EPILOG = """examples:
   manage.py messaging dead discard --all --where kwargs.order_id=42 --dry-run
 
 retry puts them back into their queues with fresh budgets, their history kept; discard removes them for good. --task and
---error take a whole path or its last names. A PATH of --where: args.0, kwargs.NAME, kwargs.NAME.FIELD, id, task,
-reason, error, attempts; behind it = != < <= > >= and a value, JSON or text. Those that die meanwhile are not touched.
+--error take a whole path or its last names; with = in front nothing else. A PATH of --where: args.0, kwargs.NAME,
+kwargs.NAME.FIELD, id, task, reason, error, attempts; behind it = != < <= > >= and a value, JSON or text. Those that die
+meanwhile are not touched.
 
 exit codes: 0 done; 1 some are not there any more, Redis is away, or ended by INT or TERM; 2 usage, 3 cannot start."""
 
@@ -90,7 +91,11 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
                 groups(queues, wanted) if plain else grouped([*Search(queues, wanted, keep=keep)]),
             )
             return
-        letters = _of_ids(options["ids"]) if options["ids"] else Search(queues, wanted, keep=keep)
+        letters = (
+            _of_ids(options["ids"], options["backend"])
+            if options["ids"]
+            else Search(queues, wanted, keep=keep)
+        )
         if action == "list":
             _list(command, letters, options)
         elif options["dry_run"]:
@@ -138,9 +143,9 @@ def _facts(job: Job) -> Mapping[str, Any]:
     return facts | {"args": body.args, "kwargs": body.kwargs}
 
 
-def _of_ids(ids: list[str]) -> list[Letter]:
+def _of_ids(ids: list[str], backend: str) -> list[Letter]:
     """Those of them that are dead letters."""
-    found = (find(each) for each in ids)
+    found = (find(each, backend) for each in ids)
     return [
         Letter(each[1].finished_ms, each[0], each[1])
         for each in found

@@ -62,9 +62,9 @@ def all_queues(only: str = "", *, seconds: float = SECONDS) -> list[Queue]:
     ]
 
 
-def find(id: str) -> tuple[Queue, Job] | None:
-    """A task by its id, in whatever queue it is."""
-    every = all_queues()
+def find(id: str, only: str = "") -> tuple[Queue, Job] | None:
+    """A task by its id, in whatever queue it is, of one backend or of all."""
+    every = all_queues(only)
     told = queue_of(id, [each.name for each in every])
     for each in sorted(every, key=lambda each: each.name != told):
         if (job := each.get(id)) is not None:
@@ -136,10 +136,10 @@ def problems(standing: Standing, max_wait: float) -> Iterator[str]:
     counts, name = standing.counts, f"queue {standing.queue!r}"
     waiting, waited = counts.ready + counts.due_now, counts.oldest_ready_ms
     if standing.paused is not None and waiting:
-        yield f"{name} is paused {paused_words(standing.paused)}, and {waiting:,} tasks wait in it"
+        yield f"{name} is paused {paused_words(standing.paused)}, and {counted(waiting)} in it"
         return
     if waiting and not standing.workers and waited > conf.TASK_LEASE_SECONDS * 1000:
-        yield f"{name} has {waiting:,} tasks that wait, and no worker takes them: run manage.py work"
+        yield f"{counted(waiting)} in {name}, and no worker takes from it: run manage.py work"
     elif waited > max_wait * 1000:
         yield f"{name} has a task that has been waiting for {span(waited)}"
     if standing.dying >= GROWING:
@@ -147,6 +147,11 @@ def problems(standing: Standing, max_wait: float) -> Iterator[str]:
             f"{name} has {standing.dying:,} new dead letters of the last {GROWING_MINUTES} minutes: see manage.py "
             f"messaging dead list --queue {standing.queue}"
         )
+
+
+def counted(waiting: int) -> str:
+    """1 task waits; 2 tasks wait."""
+    return "1 task waits" if waiting == 1 else f"{waiting:,} tasks wait"
 
 
 def paused_words(paused: Paused) -> str:

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.test import Client
 from pytest_django import Settings
 
-from messaging.admin import deadletters
+from messaging.admin import asked
 from messaging.taskqueue.job import State
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.standing import queue
@@ -204,6 +204,7 @@ def test_dead_letters_ticked_or_filtered(
         html = get(admin, f"{DEAD}?{query}")
         assert html.count('name="chosen"') == count, query
     assert "No dead letter matches." in get(admin, f"{DEAD}?text=nothing")
+    assert hidden(get(admin, f"{DEAD}act/retry/?all=1&since=1h"))["since"].startswith("20")
     assert "neither an age" in get(admin, f"{DEAD}?since=yesterday-ish")
     assert "Tick those" in post(admin, f"{DEAD}act/retry/")
     ticked = {"chosen": f"default/default/{one}"}
@@ -211,7 +212,7 @@ def test_dead_letters_ticked_or_filtered(
     assert "1 dead letter is removed for good" in html
     assert "1 was discarded." in post(admin, f"{DEAD}act/discard/", **hidden(html))
     assert mails.counts().dead == 3
-    monkeypatch.setattr(deadletters, "SCANNED_WHOLE", 4)
+    monkeypatch.setattr(asked, "SCANNED_WHOLE", 4)
     assert "The newest 2 were looked at" in get(admin, f"{DEAD}?text=mailhost")
 
 
