@@ -16,6 +16,7 @@ def test_the_admin_works_under_the_policy(
     page: Page, console: Console, screenshot: Callable[..., Path]
 ) -> None:
     paths = ["/admin/", "/admin/auth/user/?q=a", "/admin/auth/user/add/", "/admin/password_change/"]
+    paths += [f"/admin/messaging/{name}/" for name in ("queue", "queue/default/default", "deadletter")]
     for path in paths:
         reply = page.goto(path)
         assert reply is not None
