@@ -16,8 +16,6 @@ from tests.servers import TestServer
 
 pytestmark = pytest.mark.django_db
 
-LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
-
 
 def status(*arguments: str) -> Ran:
     return run("messaging", "status", *arguments)
@@ -37,6 +35,10 @@ def listener_in_charge(broker: TestServer) -> None:
         "at": datetime.now(UTC).timestamp(),
     }
     broker.client().set(keys.heartbeat(), json.dumps(report))
+
+
+def an_hour_ago() -> datetime:
+    return datetime.now(UTC) - timedelta(hours=1)
 
 
 def relay_stands_at(location: str | None) -> None:
@@ -110,7 +112,13 @@ def test_what_waits_for_too_long() -> None:
 @pytest.mark.usefixtures("listener_in_charge")
 def test_an_outbox_that_is_not_emptied() -> None:
     Message.objects.create(
-        event_id=new_id(), source="/t", channel="a", type="a", time=LONG_AGO, payload="1", queued_at=LONG_AGO
+        event_id=new_id(),
+        source="/t",
+        channel="a",
+        type="a",
+        time=datetime.now(UTC),
+        payload="1",
+        queued_at=an_hour_ago(),
     )
     assert re.search(r"the outbox holds a message that has been waiting for \d,\d{3} s", problems())
     assert re.search(r"1 pending, the oldest for \d,\d{3}", status().out)
@@ -120,8 +128,8 @@ def test_an_outbox_that_is_not_emptied() -> None:
 def test_what_waits_in_the_outbox_and_why() -> None:
     for fields in ({}, {"ordered": True}, {"sends": 2, "resent": "lost"}, {"sends": 1, "resent": "unsent"}):
         Message.objects.create(
-            event_id=new_id(), source="/t", channel="a", type="a", time=LONG_AGO, payload="1",
-            queued_at=LONG_AGO, **fields,
+            event_id=new_id(), source="/t", channel="a", type="a", time=datetime.now(UTC), payload="1",
+            queued_at=an_hour_ago(), **fields,
         )  # fmt: skip
     said = status("--max-lag", "99999").out
     assert "Outbox          4 pending, the oldest for 3,6" in said

@@ -118,6 +118,7 @@ class Keeper:
         self._returning = None
 
     def _be_patient(self) -> None:
+        self._client.ping()  # a step that waits for its time asks nothing, and must not pass for a Redis that is back
         self._not_before = time.monotonic() + self._plan.lease_ms / 3000
 
     def _sweep(self, stopping: threading.Event) -> None:
