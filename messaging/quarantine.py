@@ -11,14 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from django.db import (
-    DatabaseError,
-    InterfaceError,
-    OperationalError,
-    ProgrammingError,
-    connections,
-    transaction,
-)
+from django.db import DatabaseError, connections, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Length
 
@@ -47,8 +40,8 @@ def entries() -> QuerySet[Quarantine]:
 def retry(ids: Sequence[int]) -> Iterator[Retried]:
     """Try to store these again, oldest first; yields each after the commit that decided on it.
 
-    Raises ``OperationalError``, ``InterfaceError`` or ``ProgrammingError`` when the database is away or not set up;
-    what was yielded by then stays done. An entry whose event is in the table already leaves without a new row.
+    Raises one of ``storage.NO_ROW_AT_FAULT`` when the database is away, unwell or not set up; what was yielded by
+    then stays done. An entry whose event is in the table already leaves without a new row.
     """
     using = conf.DATABASE
     for group in _groups(ids):
@@ -101,7 +94,7 @@ def _stored(row: Quarantine) -> str:
             storage.store(cursor, found, epoch=row.epoch, partition=row.partition, stored_at=now)
             storage.note_channels(cursor, [event.channel], now)
             Quarantine.objects.using(using).filter(pk=row.pk).delete()
-    except (OperationalError, InterfaceError, ProgrammingError):
+    except storage.NO_ROW_AT_FAULT:
         raise
     except (NotAnEvent, DatabaseError) as error:
         row.reason = reason_of(error)

@@ -8,15 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import redis
-from django.db import (
-    DatabaseError,
-    InterfaceError,
-    InternalError,
-    OperationalError,
-    ProgrammingError,
-    connections,
-    transaction,
-)
+from django.db import DatabaseError, connections, transaction
 
 from messaging import keys, log, reading, scripts, storage
 from messaging.conf import conf
@@ -92,9 +84,8 @@ class Relay:
     def step(self, *, block_ms: int) -> int:
         """Read one batch and store it; how many entries. Waits up to ``block_ms`` for the first.
 
-        Raises :class:`LostFence`, what redis-py raises, or ``OperationalError``, ``InterfaceError``, ``InternalError``
-        when the database is away or unwell: call :meth:`reload` then and go on, no entry is lost. Any other refusal
-        ends in the quarantine.
+        Raises :class:`LostFence`, what redis-py raises, or one of ``storage.NO_ROW_AT_FAULT`` when the database is away
+        or unwell: call :meth:`reload` then and go on, no entry is lost. Any other refusal ends in the quarantine.
         """
         read, position = self._read(block_ms), self.position
         if not read.found or (read.epoch, read.run_id) != self._stand[:2]:
@@ -160,8 +151,8 @@ class Relay:
                 channels.add(event.channel)
         try:
             self._commit(entries[-1].position, good, bad, channels)
-        except (OperationalError, InterfaceError, InternalError, ProgrammingError):
-            raise  # the database is away, locked, full, broken or not set up for us: the batch is not at fault
+        except storage.NO_ROW_AT_FAULT:
+            raise
         except DatabaseError as error:
             if len(entries) == 1:
                 self._commit(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import redis
-from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
+from django.db import DatabaseError, connections, transaction
 
 from messaging import log, storage
 from messaging.conf import conf
@@ -19,8 +19,8 @@ from messaging.span import LogChanged, Replay, Totals, fitting, page
 def restore(client: redis.Redis, replay: Replay, *, dry_run: bool = False) -> Iterator[Totals]:
     """Store what the table lacks, by the relay's own statement; yields after each batch.
 
-    Raises what redis-py raises, :class:`LogChanged`, and ``OperationalError`` or ``InterfaceError`` when the database
-    is away; what was stored by then stays.
+    Raises what redis-py raises, :class:`LogChanged`, and one of ``storage.NO_ROW_AT_FAULT`` when the database is away
+    or unwell; what was stored by then stays.
     """
     totals = Totals()
     for partition in log.partitions():
@@ -57,7 +57,7 @@ def _store(rows: Sequence[storage.Row], totals: Totals, *, epoch: str, partition
                 now = datetime.now(UTC)
                 storage.store(cursor, rows, epoch=epoch, partition=partition, stored_at=now)
                 storage.note_channels(cursor, sorted({row[2] for row in rows}), now)
-    except (OperationalError, InterfaceError):
+    except storage.NO_ROW_AT_FAULT:
         raise
     except DatabaseError:
         if len(rows) == 1:

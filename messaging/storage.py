@@ -19,13 +19,24 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from django.db import IntegrityError, transaction
+from django.db import (
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    transaction,
+)
 from django.db.backends.utils import CursorWrapper
 
 from messaging.event import Event
 from messaging.log import Entry
 from messaging.models import Channel, Message
 from messaging.rows import attributes_of, payload_text
+
+# The database is away, locked, full, broken or not set up for us, or the transaction is sick: no row is at fault, and
+# all of them are stored later. Any other ``DatabaseError`` is about a row.
+NO_ROW_AT_FAULT = (OperationalError, InterfaceError, InternalError, ProgrammingError)
 
 # Column and its PostgreSQL type, in the order of a row.
 _COLUMNS = (

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import DataError, OperationalError, transaction
+from django.db import DatabaseError, DataError, transaction
 
 import messaging
 from messaging import connection, keys, quarantine, storage
@@ -87,16 +87,20 @@ def test_it_settles_an_outbox_row(database: str) -> None:
     assert (row.is_pending, row.location) == (False, "0.5-7")
 
 
-def test_a_database_that_is_away_changes_nothing(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept_aside(database, b"{}")
+@pytest.mark.parametrize("kind", storage.NO_ROW_AT_FAULT)
+def test_a_database_that_is_away_or_unwell_changes_nothing(
+    database: str, monkeypatch: pytest.MonkeyPatch, kind: type[DatabaseError]
+) -> None:
+    messaging.publish("c", 1)
+    kept_aside(database, connection.client().xrange(keys.log(0))[0][1][b"e"], reason="as it was")
 
-    def away(*arguments: object, **options: object) -> None:
-        raise OperationalError("away")
+    def unwell(*arguments: object, **options: object) -> None:
+        raise kind("current transaction is aborted")
 
-    monkeypatch.setattr(quarantine, "_stored", away)
-    with pytest.raises(OperationalError):
+    monkeypatch.setattr(storage, "store", unwell)
+    with pytest.raises(kind):
         retried(held(database)[0].pk)
-    assert len(held(database)) == 1
+    assert [row.reason for row in held(database)] == ["as it was"]
 
 
 def test_many_are_retried_in_bounded_transactions_and_discarded(

@@ -156,6 +156,21 @@ def test_a_row_that_the_database_refuses_is_left_out_alone(
     assert Message.objects.using(database).count() == 49
 
 
+@pytest.mark.parametrize("kind", storage.NO_ROW_AT_FAULT)
+def test_no_row_is_left_out_because_the_database_is_away_or_unwell(
+    sqlite: str, monkeypatch: pytest.MonkeyPatch, kind: type[DatabaseError]
+) -> None:
+    def unwell(*arguments: Any, **options: Any) -> None:
+        raise kind("no")
+
+    filled(3)
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "store", unwell)
+        with pytest.raises(kind):
+            to_table()
+    assert to_table().done == 3
+
+
 def test_a_dry_run_stores_nothing(database: str) -> None:
     filled(5)
     assert to_table(dry_run=True).done == 5
