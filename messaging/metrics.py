@@ -175,6 +175,22 @@ def _of_store(store: StoreStatus) -> Iterator[Metric]:
         "How long the oldest of them has been waiting.",
         store.outbox_oldest_seconds,
     )
+    yield gauge(
+        "messaging_task_outbox_pending",
+        f"Tasks that were enqueued in a transaction and are not certain to be in their queues, {up_to}",
+        store.tasks.pending,
+    )
+    yield gauge("messaging_task_outbox_unsent", f"Of them never sent, {up_to}", store.tasks.unsent)
+    yield gauge(
+        "messaging_task_outbox_resent",
+        f"Of them found by the listener, by what it found, {up_to}",
+        *(Sample(count, {"reason": why}) for why, count in sorted(store.tasks.resent.items())),
+    )
+    yield gauge(
+        "messaging_task_outbox_oldest_age_seconds",
+        "How long the oldest of them has been waiting.",
+        store.tasks.oldest_seconds,
+    )
     yield gauge("messaging_quarantined", f"Entries in quarantine, {up_to}", store.quarantined)
     yield gauge("messaging_gaps", f"Recorded spans that may have been lost, {up_to}", store.gaps)
 

@@ -260,6 +260,8 @@ class PendingTask(models.Model):
         _("looked at again at"), help_text=_("When the listener offers it to its queue.")
     )
     sent_at = models.DateTimeField(_("sent at"), null=True)
+    sends = models.PositiveSmallIntegerField(_("times sent"), default=0, db_default=0)
+    resent = models.CharField(_("sent by the sweeper"), max_length=20, blank=True, default="", db_default="")
 
     class Meta:
         verbose_name = _("pending task")

@@ -21,8 +21,9 @@ from messaging.outbox import REASONS
 from messaging.readers import RELAY, Standing, standings
 from messaging.relay import READER
 from messaging.tables import lacking
-from messaging.taskqueue import standing
+from messaging.taskqueue import standing, waiting
 from messaging.taskqueue.standing import Standing as QueueStanding
+from messaging.taskqueue.waiting import WaitingTasks
 
 NEARLY_FULL = 0.9  # of MAX_LOG_ENTRIES: what is left may be minutes
 MAX_WAIT = 300.0  # seconds that a ready task may wait
@@ -62,6 +63,7 @@ class StoreStatus(msgspec.Struct, kw_only=True):
     outbox_unsent: int  # of them never sent
     outbox_ordered: int  # of them of ordered channels, which wait for their turn
     outbox_resent: dict[str, int]  # of them sent by the listener, by why: a key of messaging.outbox.REASONS
+    tasks: WaitingTasks  # of the outbox too: enqueued in a transaction
     quarantined: int
     gaps: int
     latest_gap: str | None
@@ -107,6 +109,10 @@ def _database(status: Status, max_lag: float) -> dict[int, Cursor]:
         status.problems.append(
             f"the outbox holds a message that has been waiting for {status.store.outbox_oldest_seconds:,.0f} s"
         )
+    if status.store.tasks.oldest_seconds > max_lag:
+        status.problems.append(
+            f"the outbox holds a task that has been waiting for {status.store.tasks.oldest_seconds:,.0f} s"
+        )
     return found
 
 
@@ -115,6 +121,7 @@ def store_status() -> tuple[StoreStatus, dict[int, Cursor]]:
     gap = Gap.objects.using(conf.DATABASE).order_by("-noticed_at").first()
     store = StoreStatus(
         **outbox_status(),
+        tasks=waiting.look(),
         quarantined=_counted(Quarantine.objects.using(conf.DATABASE)),
         gaps=_counted(Gap.objects.using(conf.DATABASE)),
         latest_gap=None if gap is None else f"{gap.noticed_at:%Y-%m-%d %H:%M:%S} {gap}",

@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from messaging import keys, publish, publish_many
 from messaging.event import new_id
-from messaging.models import Cursor, Gap, Message, Quarantine
+from messaging.models import Cursor, Gap, Message, PendingTask, Quarantine
 from tests.commands import Ran, run
 from tests.conftest import Manage
 from tests.servers import TestServer
@@ -77,6 +77,7 @@ def test_json_has_the_same() -> None:
         "outbox_unsent": 0,
         "outbox_ordered": 0,
         "outbox_resent": {},
+        "tasks": {"pending": 0, "oldest_seconds": 0.0, "unsent": 0, "resent": {}},
         "quarantined": 0,
         "gaps": 0,
         "latest_gap": None,
@@ -137,6 +138,24 @@ def test_what_waits_in_the_outbox_and_why() -> None:
     assert "  ordered       1 wait for their turn\n" in said
     assert "  sent again    1: it had been sent, and the relay did not find it in the log\n" in said
     assert "  sent again    1: it had not been sent: " in said
+
+
+@pytest.mark.usefixtures("listener_in_charge")
+def test_tasks_that_wait_in_the_outbox_and_why() -> None:
+    for number, fields in enumerate(
+        ({}, {"sent_at": datetime.now(UTC), "sends": 2, "resent": "lost"}, {"resent": "unreadable"})
+    ):
+        PendingTask.objects.create(
+            job_id=f"default.{number}", backend="default", queue="default", task="shop.tasks.send",
+            body="{}", options="{}", queued_at=an_hour_ago(), look_at=an_hour_ago(), **fields,
+        )  # fmt: skip
+    assert re.search(r"the outbox holds a task that has been waiting for 3,6\d\d s", problems())
+    ran = status("--max-lag", "99999")
+    assert ran.code == 0
+    assert "Outbox, tasks   3 pending, the oldest for 3,6" in ran.out
+    assert "  not sent yet  2\n" in ran.out
+    assert "  sent again    1: it had been sent, and its queue did not have it any more\n" in ran.out
+    assert "  unreadable    1: it cannot be read" in ran.out
 
 
 @pytest.mark.usefixtures("listener_in_charge")

@@ -20,7 +20,7 @@ from messaging import keys, metrics, publish, rows, wire
 from messaging.event import new_event
 from messaging.exposition import Sample, counter, exposition, gauge
 from messaging.live.counters import Counters, counters
-from messaging.models import Gap, Quarantine
+from messaging.models import Gap, PendingTask, Quarantine
 from messaging.questions import Questions
 from tests.servers import TestServer
 
@@ -106,6 +106,10 @@ def test_a_site_with_trouble(scrape: Scrape, broker: TestServer) -> None:
     Quarantine.objects.create(
         partition=0, epoch="", log_ms=1, log_seq=0, reason="bad", body=b"", quarantined_at=now
     )
+    PendingTask.objects.create(
+        job_id="default.1", backend="default", queue="default", task="shop.tasks.send", body="{}", options="{}",
+        queued_at=now - timedelta(seconds=90), look_at=now, sent_at=now, resent="lost", sends=2,
+    )  # fmt: skip
     report = {
         "owner": "here:1:ab", "in_charge": True, "holder": "here:1:ab", "stored": 17, "captured": 4,
         "lag_seconds": 0.0, "failures": {"outbox": 'the "database" is\naway'}, "at": now.timestamp() - 2,
@@ -122,6 +126,9 @@ def test_a_site_with_trouble(scrape: Scrape, broker: TestServer) -> None:
     assert found[r'messaging_listener_failing{part="outbox",reason="the \"database\" is\naway"}'] == 1
     assert found["messaging_outbox_pending"] == 1
     assert 90 <= found["messaging_outbox_oldest_age_seconds"] < 120
+    assert (found["messaging_task_outbox_pending"], found["messaging_task_outbox_unsent"]) == (1, 0)
+    assert found['messaging_task_outbox_resent{reason="lost"}'] == 1
+    assert 90 <= found["messaging_task_outbox_oldest_age_seconds"] < 120
     assert found["messaging_gaps"] == found["messaging_quarantined"] == 1
 
 

@@ -2,13 +2,13 @@
 
 ``messages`` is the page of messages, made of ``changelist`` (its cost is bounded on any number of rows), ``filters``,
 ``columns``, ``detail``, ``posting`` (every view that publishes) and ``deleting``; ``quarantine`` is what could
-not be stored; ``tables`` are the read-only others. What lives in Redis only is made of ``consoles`` (what these pages
-share), ``queues`` with ``charts``, ``tasks`` with ``attempts``, ``deadletters`` with ``asked``,
-and ``workers``.
+not be stored, ``pending`` the tasks that wait for their queues; ``tables`` are the read-only others. What lives in
+Redis only is made of ``consoles`` (what these pages share), ``queues`` with ``charts``, ``tasks`` with ``attempts``,
+``deadletters`` with ``asked``, and ``workers``.
 """
 
 from __future__ import annotations
 
-from messaging.admin import deadletters, messages, quarantine, queues, tables, tasks, workers
+from messaging.admin import deadletters, messages, pending, quarantine, queues, tables, tasks, workers
 
-__all__ = ["deadletters", "messages", "quarantine", "queues", "tables", "tasks", "workers"]
+__all__ = ["deadletters", "messages", "pending", "quarantine", "queues", "tables", "tasks", "workers"]

@@ -13,6 +13,7 @@ from django.urls import URLPattern
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from messaging.admin import pending
 from messaging.admin.charts import HEIGHT, HOURS, WIDTH, charts
 from messaging.admin.consoles import ConsoleAdmin, Crumb, at, noted, queue_or_404, titled, url, who
 from messaging.quantities import size, span
@@ -60,7 +61,10 @@ class QueueAdmin(ConsoleAdmin):
         found = standing.look(every)
         rows = [self._row(each, names[each.backend, each.queue]) for each in found]
         wrong = [problem for each in found for problem in standing.problems(each, MAX_WAIT)]
-        return self.page(request, "queues", _("Queues"), rows=rows, problems=map(visible, wrong))
+        outbox = pending.summary() if request.user.has_perm("messaging.view_pendingtask") else None
+        return self.page(
+            request, "queues", _("Queues"), rows=rows, problems=map(visible, wrong), outbox=outbox
+        )
 
     def queue_view(self, request: HttpRequest, backend: str, name: str) -> HttpResponse:
         queue = queue_or_404(backend, name)

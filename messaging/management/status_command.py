@@ -17,6 +17,7 @@ from messaging.readers import Standing
 from messaging.status import COUNTED, MAX_WAIT, ListenerStatus, LogStatus, Status, StoreStatus, look
 from messaging.taskqueue.standing import Standing as QueueStanding
 from messaging.taskqueue.standing import paused_words
+from messaging.taskqueue.waiting import REASONS as TASK_REASONS
 from messaging.terminal.screen import Paint, counted, safe
 
 MAX_LAG = 60.0
@@ -144,6 +145,18 @@ def _store(store: StoreStatus) -> Iterator[str]:
         yield _row("  ordered", f"{_capped(store.outbox_ordered)} wait for their turn")
     for reason, count in store.outbox_resent.items():
         yield _row("  sent again", f"{_capped(count)}: {REASONS[reason]}")
+    tasks = store.tasks
+    if tasks.pending:
+        yield _row(
+            "Outbox, tasks", f"{_capped(tasks.pending)} pending, the oldest for {tasks.oldest_seconds:,.1f} s"
+        )
+        if tasks.unsent:
+            yield _row("  not sent yet", _capped(tasks.unsent))
+        for reason, count in tasks.resent.items():
+            yield _row(
+                "  " + ("unreadable" if reason == "unreadable" else "sent again"),
+                f"{_capped(count)}: {TASK_REASONS[reason]}",
+            )
     yield _row("Quarantine", _capped(store.quarantined) if store.quarantined else "empty")
     gaps = f"{_capped(store.gaps)} recorded"
     yield _row("Gaps", gaps if store.latest_gap is None else f"{gaps}, the latest: {store.latest_gap}")

@@ -263,6 +263,20 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("sent_at", models.DateTimeField(null=True, verbose_name="sent at")),
+                (
+                    "sends",
+                    models.PositiveSmallIntegerField(db_default=0, default=0, verbose_name="times sent"),
+                ),
+                (
+                    "resent",
+                    models.CharField(
+                        blank=True,
+                        db_default="",
+                        default="",
+                        max_length=20,
+                        verbose_name="sent by the sweeper",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "pending task",

@@ -18,6 +18,7 @@ import msgspec
 from django.conf import settings
 from django.db import DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import F
 
 from messaging.conf import conf
 from messaging.errors import BrokerError
@@ -133,27 +134,36 @@ def _send_now(ids: Sequence[int], *, using: str) -> None:
             return
 
 
-def send_rows(ids: Iterable[int], *, using: str) -> int:
+def send_rows(ids: Iterable[int], *, using: str, sweeping: bool = False) -> int:
     """Offer those of the rows that are committed to their queues, in the order they were written. A row that its queue
-    had already is removed; one that is new there stays for a second look. How many were new."""
+    had already is removed; one that is new there stays for a second look. How many were new. ``sweeping`` notes why
+    the listener had to send it."""
     rows = list(PendingTask.objects.using(using).filter(pk__in=list(ids)).order_by("pk"))
-    new: list[int] = []
-    known: list[int] = []
+    new: list[PendingTask] = []
+    known: list[PendingTask] = []
     for (alias, name), group in groupby(sorted(rows, key=_home), key=_home):
         readable = [(row, job) for row in group if (job := _job_of(row)) is not None]
         with queues.breaking():
             answers = queues.queue(alias, name).enqueue([job for _, job in readable])
         for (row, _), answer in zip(readable, answers, strict=True):
-            (new if answer.is_new else known).append(row.pk)
+            (new if answer.is_new else known).append(row)
     now = datetime.now(UTC)
     table = PendingTask.objects.using(using)
+    look_at = now + timedelta(seconds=conf.OUTBOX_GRACE_SECONDS)
+    if sweeping:
+        for why, some in (
+            ("unsent", [row.pk for row in new if row.sent_at is None]),
+            ("lost", [row.pk for row in new if row.sent_at is not None]),
+        ):
+            if some:
+                table.filter(pk__in=some).update(resent=why)
     if new:
-        look_at = now + timedelta(seconds=conf.OUTBOX_GRACE_SECONDS)
-        table.filter(pk__in=new).update(sent_at=now, look_at=look_at)
+        sent = table.filter(pk__in=[row.pk for row in new])
+        sent.update(sent_at=now, look_at=look_at, sends=F("sends") + 1)
     if known:
-        table.filter(pk__in=known).delete()
-    if unreadable := {row.pk for row in rows}.difference(new, known):
-        table.filter(pk__in=unreadable).update(look_at=now + UNREADABLE_PAUSE)
+        table.filter(pk__in=[row.pk for row in known]).delete()
+    if unreadable := {row.pk for row in rows}.difference(row.pk for row in (*new, *known)):
+        table.filter(pk__in=unreadable).update(look_at=now + UNREADABLE_PAUSE, resent="unreadable")
     return len(new)
 
 
@@ -189,7 +199,7 @@ def sweep() -> int:
             long_ago = [pk for pk, sent_at in found if sent_at is not None and sent_at < now - SECOND_LOOK]
             if long_ago:
                 table.filter(pk__in=long_ago).delete()
-            sent += send_rows({pk for pk, _ in found}.difference(long_ago), using=using)
+            sent += send_rows({pk for pk, _ in found}.difference(long_ago), using=using, sweeping=True)
     if sent:
         logger.warning("%d tasks of the outbox were not in their queues and have been sent", sent)
     return sent
@@ -199,8 +209,3 @@ def sweep_step(stopping: threading.Event) -> None:
     """What the listener does again and again."""
     if not sweep():
         stopping.wait(SWEEP_SECONDS)
-
-
-def pending_count(*, using: str | None = None) -> int:
-    """How many rows were never sent."""
-    return PendingTask.objects.using(using or conf.DATABASE).filter(sent_at=None).count()

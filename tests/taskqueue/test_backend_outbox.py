@@ -16,7 +16,7 @@ from django.test import TestCase
 from pytest_django import DjangoDbBlocker, Settings
 
 from messaging.models import PendingTask
-from messaging.taskqueue import RedisTaskBackend, outbox
+from messaging.taskqueue import RedisTaskBackend, outbox, waiting
 from messaging.taskqueue.job import State
 from messaging.taskqueue.seam import InvalidTask, TaskResultDoesNotExist, task_backends, task_enqueued
 from tests import databases
@@ -135,7 +135,7 @@ def test_what_is_not_sent_is_swept_and_twice_is_once(
         with transaction.atomic(using=database):
             jobs.note.enqueue("a")
             jobs.note.using(queue_name="mail").enqueue("b")
-    assert outbox.pending_count() == 2
+    assert (waiting.look().pending, waiting.look().unsent) == (2, 2)
     assert outbox.sweep() == 2
     assert burst(ours, "default", "mail") == 2
     PendingTask.objects.using(database).update(sent_at=None)  # its process died before it could note it
@@ -149,6 +149,8 @@ def test_a_redis_that_forgets_gets_it_again(ours: RedisTaskBackend, sqlite: str)
         jobs.note.enqueue("a")
     ours.queue("default").client.flushall()
     assert outbox.sweep() == 1
+    assert waiting.look().resent == {"lost": 1}
+    assert PendingTask.objects.using(sqlite).get().sends == 2
     assert outbox.sweep() == 0
     assert ready(ours) == ["a"]
     assert rows(sqlite) == []
@@ -180,6 +182,7 @@ def test_a_row_that_somebody_spoiled_stays_and_stops_nobody(ours: RedisTaskBacke
     assert outbox.sweep() == 0
     assert outbox.sweep() == 0
     assert len(rows(sqlite)) == 1
+    assert waiting.look().resent == {"unreadable": 1}
 
 
 def test_redis_may_be_away_at_the_commit(ours: RedisTaskBackend, sqlite: str, broker: TestServer) -> None:
@@ -202,6 +205,7 @@ def test_redis_may_be_away_at_the_commit(ours: RedisTaskBackend, sqlite: str, br
     assert heard == ["a"]  # it is enqueued, though Redis does not know yet
     reset_clients()
     assert outbox.sweep() == 1
+    assert waiting.look().resent == {"unsent": 1}
     assert ready(ours) == ["a"]
 
 
