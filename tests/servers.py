@@ -3,6 +3,8 @@
 import shutil
 import socket
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import redis
@@ -65,6 +67,15 @@ class TestServer:
     def connect(socket: Path) -> redis.Redis:
         """A plain client of any server on a Unix socket, for a ``with``."""
         return redis.Redis(unix_socket_path=str(socket), socket_timeout=10)
+
+    @contextmanager
+    def told(self, **options: str) -> Iterator[None]:
+        """Directives for the starts within."""
+        before, self._server.options = self._server.options, self._server.options | options
+        try:
+            yield
+        finally:
+            self._server.options = before
 
     def start(self) -> None:
         """Starts it, on the data that it had; returns when it answers."""

@@ -5,13 +5,18 @@ Each is a function of the world; when it returns, nothing stands in the way any 
 
 import signal
 import threading
+import time
 from contextlib import suppress
+from typing import Any
 
 import redis
 
 from tests.chaos.logs import epoch_of, log_of
 from tests.chaos.world import World
 from tests.waiting import eventually
+
+LOADED_KEYS = 1000
+SLOWLY = {"key-load-delay": "1000", "loading-process-events-interval-bytes": "1024"}  # 1 ms for each key
 
 
 def _any_partition(world: World) -> int:
@@ -85,6 +90,26 @@ def kill_redis(world: World) -> None:
     world.broker.kill()
     world.pause(0.0, 0.5)
     world.broker.start()
+
+
+def slow_to_load(world: World) -> None:
+    """kill -9 of a server that has much to load: until it is done, it answers everybody with LOADING."""
+    client = world.redis()
+    client.execute_command("DEBUG", "POPULATE", str(LOADED_KEYS), "filler")
+    client.bgrewriteaof()
+    eventually(lambda: _is_rewritten(client), timeout=30, message="the file is rewritten")
+    world.broker.kill()
+    began = time.monotonic()
+    with world.broker.told(**SLOWLY):
+        world.broker.start()
+    took = time.monotonic() - began
+    world.figures["loading s"] = round(max(took, world.figures.get("loading s", 0.0)), 1)
+
+
+def _is_rewritten(client: redis.Redis) -> bool:
+    info: Any = client.info("persistence")
+    running = info["aof_rewrite_in_progress"] or info["aof_rewrite_scheduled"]
+    return not running and info["aof_last_bgrewrite_status"] == "ok"
 
 
 def kill_redis_and_listener(world: World) -> None:

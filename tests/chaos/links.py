@@ -5,6 +5,25 @@ import time
 from tests.chaos.world import World
 from tests.waiting import eventually
 
+REFUSALS = (  # as Redis 7 and Valkey 9 word them
+    "LOADING Redis is loading the dataset in memory",
+    "READONLY You can't write against a read only replica.",
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+    "NOREPLICAS Not enough good replicas to write.",
+    "OOM command not allowed when used memory > 'maxmemory'.",
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+    "NOAUTH Authentication required.",
+    "WRONGPASS invalid username-password pair or user is disabled.",
+    "NOPERM this user has no permissions to run this command",
+    "CLUSTERDOWN The cluster is down",
+    "TRYAGAIN Multiple keys request during rehashing of slot",
+    "MOVED 3999 127.0.0.1:6381",
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+    "ERR max number of clients reached",
+    "ERR something that no version has said yet",
+)
+
 NOTICED_SECONDS = 15.0  # after which a silent subscription has to be a new one
 
 
@@ -27,6 +46,15 @@ def cut_before_reply(world: World) -> None:
     eventually(
         lambda: world.proxy and world.proxy.struck > struck + 2, timeout=30, message="replies are dropped"
     )
+    world.proxy.fault = ""
+
+
+def refuse(world: World) -> None:
+    """Everything is refused for a moment, with another of the replies each time."""
+    assert world.proxy
+    world.proxy.refusal = world.turn(REFUSALS)
+    world.proxy.fault = "refuse"
+    world.pause(0.3, 0.6)
     world.proxy.fault = ""
 
 

@@ -7,7 +7,9 @@ import time
 from contextlib import suppress
 from typing import Literal
 
-Fault = Literal["", "stall", "delay", "cut", "reply", "half"]
+import hiredis
+
+Fault = Literal["", "stall", "delay", "cut", "reply", "half", "refuse"]
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() sends RST
 
@@ -20,12 +22,14 @@ class Proxy:
     cut     the connection is reset behind ``cut_after`` bytes of the request
     reply   the request reaches the server, the reply is dropped and the connection reset
     half    the server's end is closed for the client, which may go on to send
+    refuse  each command is answered with ``refusal``, an error reply, and the server does not hear of it
     """
 
     def __init__(self, port: int) -> None:
         self._target = port
         self.fault: Fault = ""
         self.cut_after = 100
+        self.refusal = ""
         self.struck = 0
         self._sockets: set[socket.socket] = set()
         self._subscribed: set[socket.socket] = set()  # clients that have sent a (P)SUBSCRIBE
@@ -75,9 +79,17 @@ class Proxy:
                 threading.Thread(target=self._pump, args=(source, target, to_server), daemon=True).start()
 
     def _pump(self, source: socket.socket, target: socket.socket, to_server: bool) -> None:
+        commands = _Commands()
         with suppress(OSError):
             while data := source.recv(65536):
-                if not self._pass(data, source, target, to_server):
+                whole = not commands.pending
+                count = commands.feed(data) if to_server else 0
+                if to_server and self.fault == "refuse":
+                    self.struck += 1
+                    if not whole:  # the server has its beginning
+                        break
+                    source.sendall(f"-{self.refusal}\r\n".encode() * count)
+                elif not self._pass(data, source, target, to_server):
                     break
         for each in (source, target):
             with self._lock:
@@ -110,6 +122,22 @@ class Proxy:
             return False
         target.sendall(data)
         return True
+
+
+class _Commands:
+    """How many commands end in the bytes of one connection."""
+
+    def __init__(self) -> None:
+        self._reader = hiredis.Reader()
+        self.pending = False  # has one begun that has not ended?
+
+    def feed(self, data: bytes) -> int:
+        self._reader.feed(data)
+        count = 0
+        while self._reader.gets() is not False:
+            count += 1
+        self.pending = self._reader.has_data()
+        return count
 
 
 def _reset(each: socket.socket) -> None:

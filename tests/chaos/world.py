@@ -5,7 +5,7 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ class World:
         self.figures: dict[str, float] = {}  # of the case, for the table
         self.broken: list[str] = []  # what a fault found wrong by itself
         self._memory_mb = 0
-        self._names = self._strangers = 0
+        self._names = self._strangers = self._turns = 0
         self._ledgers: dict[int, str] = {}  # by the writer's process
         self.listeners: list[Child] = []
         self.writers: list[Child] = []
@@ -186,6 +186,11 @@ class World:
         return self.broker.client(socket_timeout=5)
 
     # -- waiting
+
+    def turn(self, things: Sequence[str]) -> str:
+        """One after the other, and from the start again."""
+        self._turns += 1
+        return things[(self._turns - 1) % len(things)]
 
     def pause(self, least: float, most: float) -> None:
         """Load goes on meanwhile."""
