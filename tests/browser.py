@@ -72,7 +72,7 @@ def open_page(
         made.add_cookies(
             [{"name": name, "value": value, "url": site.url} for name, value in site.cookies.items()]
         )
-    made.set_default_timeout(10_000)
+    made.set_default_timeout(30_000)
     page = made.new_page()
     console.watch(page)
     return page

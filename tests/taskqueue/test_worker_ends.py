@@ -71,22 +71,21 @@ def test_a_killed_supervisor_leaves_processes_that_finish(workshop: Workshop, wo
     eventually(lambda: not any(exists(pid) for pid in pids), timeout=30)
 
 
-def test_tasks_of_a_dead_machine_run_elsewhere(workshop: Workshop, workers: Workers) -> None:
-    worker = workers["killed"]
+def test_tasks_of_a_dead_machine_run_elsewhere_and_an_outage_of_redis_is_two_lines(
+    workshop: Workshop, workers: Workers
+) -> None:
+    doomed = workers["killed"]
     result = running(workshop, "shared", "shared")
-    pids = processes_of(worker)
-    for pid in (worker.pid, *pids):
+    pids = processes_of(doomed)
+    for pid in (doomed.pid, *pids):
         os.kill(pid, signal.SIGKILL)
     workshop.set("shared")
-    workshop.work("--queues", "shared,lasting", "--ready-file", str(workshop.directory / "ready"))
+    ready = workshop.directory / "ready"
+    worker = workshop.work("--queues", "shared,lasting", "--ready-file", str(ready))
     job = workshop.ended(result)
     assert (job.state, job.crashes, len(job.attempts)) == (State.SUCCEEDED, 1, 2)
     assert job.attempts[0].worker.startswith(f"killed:{pids[0]}:")
 
-
-def test_an_outage_of_redis_is_two_lines_and_the_drain_finishes(workshop: Workshop) -> None:
-    """By the worker of the test before."""
-    worker, ready = workshop.started[-1], workshop.directory / "ready"
     eventually(ready.exists, timeout=30)
     result = running(workshop, "lasting", "lasting")
     workshop.server.stop()
