@@ -70,6 +70,7 @@ class Conf:
     # -- tasks
     TASK_LEASE_SECONDS: float = 12.0  # a worker that is silent for so long has lost its tasks
     TASK_STOP_SECONDS: float = 5.0  # for a task that is told to stop; then its process is replaced
+    READY_NEEDS_WORKER: bool = False  # /readyz answers 503 while tasks wait that no worker takes
     SCHEDULE: dict[str, Any] = {}  # noqa: RUF012 (recurring tasks by name: {"task": path, "cron": line}, see schedule.py)
     TASK_LISTS: dict[str, Any] = {}  # noqa: RUF012 (foreign list -> path of the task that gets its items, see tasklists.py)
 
@@ -98,6 +99,12 @@ class Conf:
     LIVE_PUBLIC: tuple[str, ...] = ()  # names and globs of channels that anybody may hear, without a login
     LIVE_TICKET_SECONDS: float = 60.0  # a ticket is good for so long to begin a stream
     LIVE_ORIGINS: tuple[str, ...] = ()  # "https://..." of pages that may read by ticket, or what is public
+
+    # -- what people do not get to see (redaction.py)
+    REDACT_FIELDS: tuple[str, ...] = ()  # "data.**.password", "headers.authorization", "payments.*:data.card"
+    REDACT: str = (
+        ""  # path of a function (event, user) -> event, or of (event) -> event if it is the same for all
+    )
 
     # -- how many streams; whoever is too many is told to come back later. 0 = no limit
     LIVE_MAX_STREAMS: int = 10_000  # of a process

@@ -1,8 +1,9 @@
 """A probe -> 200 or 503: does this process serve, and is everything there that it needs.
 
 ``/healthz`` asks for a restart when it fails, so it depends on nothing. ``/readyz`` takes the process out of the
-traffic: the database answers and is migrated, Redis answers, a listener is in charge. The reply names each part and
-says why it is not ready, in words that hold no secret, within a second whatever hangs.
+traffic: the database answers and is migrated, Redis answers, a listener is in charge. It also says where tasks wait
+that no worker takes; that makes it red only with READY_NEEDS_WORKER, since requests can be served without workers. The
+reply names each part and says why it is not ready, in words that hold no secret, within a second whatever hangs.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from django.views.decorators.http import require_safe
 from messaging import connection, keys
 from messaging.conf import conf
 from messaging.questions import Questions
+from messaging.taskqueue.unattended import unattended
 
 logger = logging.getLogger("messaging.health")
 
@@ -27,6 +29,7 @@ PROBE_SECONDS = 1.0
 REDIS_SECONDS = 0.8  # shorter, so that its own error is seen
 
 OK = "ok"
+WORKERS = "workers"
 
 _questions = Questions("readyz")
 _migrated: set[str] = set()  # databases seen without a migration left to apply: that does not change again
@@ -44,7 +47,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 when every part is ``ok``, else 503; both with ``{"ready": ..., "parts": {name: "ok" or why not}}``."""
     parts = check()
-    ready = all(word == OK for word in parts.values())
+    ready = all(word == OK for part, word in parts.items() if part != WORKERS or conf.READY_NEEDS_WORKER)
     response = JsonResponse({"ready": ready, "parts": parts}, status=200 if ready else 503)
     # Django logs each 5xx as an error, here several a second while a site starts: the answer itself says enough.
     response._has_been_logged = True  # type: ignore[attr-defined]
@@ -55,7 +58,7 @@ def check(seconds: float = PROBE_SECONDS) -> dict[str, str]:
     """Every part -> ``ok`` or a sentence, after ``seconds`` at the most."""
     checks: dict[str, tuple[Callable[[], Mapping[str, str]], tuple[str, ...]]] = {
         "database": (_database, ("database", "migrations")),
-        "redis": (_redis, ("redis", "listener")),
+        "redis": (_redis, ("redis", "listener", WORKERS)),
     }
     running = {name: _questions.ask(name, look) for name, (look, _) in checks.items()}
     wait(running.values(), timeout=seconds)
@@ -87,12 +90,18 @@ def _database() -> dict[str, str]:
 
 
 def _redis() -> dict[str, str]:
-    """Redis answers, and the heartbeat of a listener has not expired."""
+    """Redis answers, the heartbeat of a listener has not expired, and where tasks wait there is a worker."""
     try:
-        beating = connection.client(timeout=REDIS_SECONDS).exists(keys.heartbeat())
+        client = connection.client(timeout=REDIS_SECONDS)
+        beating = client.exists(keys.heartbeat())
     except Exception as error:
-        return {"redis": _reason(error), "listener": "unknown"}
-    return {"redis": OK, "listener": OK if beating else "none has reported: run manage.py listen"}
+        return {"redis": _reason(error), "listener": "unknown", WORKERS: "unknown"}
+    listener = OK if beating else "none has reported: run manage.py listen"
+    try:
+        alone = "; ".join(map(str, unattended(client)[:5]))
+    except Exception as error:  # settings.TASKS among its reasons
+        alone = _reason(error)
+    return {"redis": OK, "listener": listener, WORKERS: alone or OK}
 
 
 def _reason(error: Exception) -> str:

@@ -1,23 +1,48 @@
 """`manage.py work` in a terminal: what it says, what it refuses. What it does with tasks: tests/taskqueue."""
 
+import socket
+
+import httpx
 import pytest
 from pytest_django import Settings
 
 from messaging.taskqueue.seam import BaseTaskBackend
 from messaging.taskqueue.worker.plan import Choice
+from messaging.taskqueue.worker.probing import SILENT_SECONDS, Probe
 from tests.commands import run
 from tests.conftest import Manage
 from tests.servers import TestServer
+from tests.waiting import eventually
 
 OURS = "messaging.taskqueue.RedisTaskBackend"
 
 
-def test_a_person_sees_what_it_does(manage: Manage, broker: TestServer) -> None:
-    worker = manage("work", "--concurrency", "3", tty=True, env={"TERM": "xterm", "COLUMNS": "90"})
+def test_a_person_and_a_probe_see_what_it_does(manage: Manage, broker: TestServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        at = f"127.0.0.1:{free.getsockname()[1]}"
+    worker = manage(
+        "work", "--concurrency", "3", "--probe", at, tty=True, env={"TERM": "xterm", "COLUMNS": "90"}
+    )
     worker.wait_for(
         "Working on default of unix://.*, 1 process, 3 tasks at once in each; Ctrl-C drains and ends"
     )
     worker.wait_for(r"0 done \(0/s\), 0 of 3 running, working")
+    with httpx.Client(base_url=f"http://{at}", trust_env=False, timeout=30) as client:
+
+        def ready() -> tuple[int, list[str]]:
+            reply = client.get("/readyz")
+            return reply.status_code, reply.json()["reasons"]
+
+        assert ready() == (200, [])
+        assert client.head("/readyz").status_code == 200
+        assert client.get("/else").status_code == 404
+        broker.stop()
+        try:
+            eventually(lambda: ready()[0] == 503 and "Redis" in ready()[1][0], timeout=30)
+            assert client.get("/healthz").json()["healthy"], "a restart would not help"
+        finally:
+            broker.start()
+        eventually(lambda: ready() == (200, []), timeout=30)
     worker.signal(2)
     worker.wait_for("draining; a second Ctrl-C hands back what runs and ends at once")
     assert worker.wait() == 0
@@ -31,6 +56,7 @@ def test_a_person_sees_what_it_does(manage: Manage, broker: TestServer) -> None:
         (["--queues=-mail"], "names no queue"),
         (["--queues", "male"], "the backend has no queue 'male'; it has default, mail"),
         (["--processes", "0"], "must be a whole number from 1, not '0'"),
+        (["--probe", "here:http"], "must be a port or HOST:PORT, not 'here:http'"),
         (["--drain-seconds", "soon"], "must be a number of seconds, not 'soon'"),
         (["--nonsense"], "unrecognized arguments"),
     ],
@@ -39,6 +65,24 @@ def test_usage(settings: Settings, arguments: list[str], said: str) -> None:
     settings.TASKS = {"default": {"BACKEND": OURS, "QUEUES": ["default", "mail"]}}
     ran = run("work", *arguments)
     assert (ran.code, said in ran.err) == (2, True), ran.err
+
+
+def test_a_probe_that_cannot_be(manage: Manage, broker: TestServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ran = run("work", "--probe", f"127.0.0.1:{taken.getsockname()[1]}")
+    assert (ran.code, ran.err.strip().endswith("Address already in use")) == (3, True), ran.err
+
+
+def test_a_supervisor_that_hangs_is_not_healthy() -> None:
+    now = [0.0]
+    probe = Probe(None, clock=lambda: now[0])
+    assert probe.answer("/healthz")[0] == 200
+    assert probe.answer("/readyz")[0] == 503, "it has not begun"
+    now[0] = SILENT_SECONDS + 1
+    assert probe.answer("/healthz") == (
+        503,
+        b'{"healthy":false,"reasons":["the supervisor has not been round for 16 s"],"worker":null}',
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,14 @@ from django.test import Client
 from pytest_django import Settings
 
 from messaging import health, keys
+from messaging.taskqueue.standing import queue
+from tests.queued import beat as worker_beat
+from tests.queued import enqueue
 from tests.servers import TestServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-READY = dict.fromkeys(("database", "migrations", "redis", "listener"), "ok")
+READY = dict.fromkeys(("database", "migrations", "redis", "listener", "workers"), "ok")
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +38,10 @@ def parts(client: Client, status: int) -> dict[str, str]:
     body: dict[str, Any] = json.loads(reply.content)
     assert body["ready"] is (status == 200)
     return body["parts"]
+
+
+def unknown(error: str) -> dict[str, str]:
+    return {"redis": f"no answer ({error})", "listener": "unknown", "workers": "unknown"}
 
 
 def beat(broker: TestServer) -> None:
@@ -56,16 +63,38 @@ def test_no_listener(client: Client, broker: TestServer) -> None:
     assert parts(client, 503) == READY | {"listener": "none has reported: run manage.py listen"}
 
 
+def test_tasks_that_nobody_takes(client: Client, broker: TestServer, settings: Settings) -> None:
+    beat(broker)
+    settings.TASKS = {
+        "default": {"BACKEND": "messaging.taskqueue.RedisTaskBackend", "QUEUES": ["default", "mails"]}
+    }
+    enqueue(2)
+    said = READY | {
+        "workers": "2 tasks wait in queue 'mails', and no worker takes from it: run manage.py work"
+    }
+    assert parts(client, 200) == said, "requests can be served"
+    settings.MESSAGING = settings.MESSAGING | {"READY_NEEDS_WORKER": True}
+    assert parts(client, 503) == said
+    mails = queue("default", "mails")
+    mails.pause("me")
+    assert parts(client, 200) == READY
+    mails.resume("me")
+    worker_beat(mails)
+    assert parts(client, 200) == READY
+    settings.MESSAGING = settings.MESSAGING | {"TASK_LEASE_SECONDS": 0.0}  # it was heard a while ago
+    assert parts(client, 503) == said
+
+
 def test_no_redis(client: Client, broker: TestServer) -> None:
     broker.stop()
-    assert parts(client, 503) == READY | {"redis": "no answer (ConnectionError)", "listener": "unknown"}
+    assert parts(client, 503) == READY | unknown("ConnectionError")
 
 
 def test_redis_that_hangs_costs_less_than_a_second(client: Client, broker: TestServer) -> None:
     broker.signal(signal.SIGSTOP)
     try:
         began = time.monotonic()
-        assert parts(client, 503) == READY | {"redis": "no answer (TimeoutError)", "listener": "unknown"}
+        assert parts(client, 503) == READY | unknown("TimeoutError")
         assert time.monotonic() - began < 1.5
     finally:
         broker.signal(signal.SIGCONT)

@@ -71,7 +71,7 @@ def test_first_run_makes_an_admin_and_serves_until_ctrl_c(up: StartUp, short_dir
     with httpx.Client(base_url=url, trust_env=False) as client:
         assert client.get("/readyz").json() == {
             "ready": True,
-            "parts": dict.fromkeys(("database", "migrations", "redis", "listener"), "ok"),
+            "parts": dict.fromkeys(("database", "migrations", "redis", "listener", "workers"), "ok"),
         }
         client.get("/admin/login/")
         form = {"username": "admin", "password": password, "csrfmiddlewaretoken": client.cookies["csrftoken"]}

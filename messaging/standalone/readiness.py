@@ -68,4 +68,5 @@ class Readiness(threading.Thread):
         if response.status != 503:
             return f"/readyz, which answers {response.status}"
         parts = json.loads(body)["parts"]
+        parts.pop("workers", None)  # they are started when everything else is ready
         return "; ".join(f"{part}: {word}" for part, word in parts.items() if word != "ok")

@@ -18,6 +18,7 @@ from messaging.management.terminal_command import CANNOT_START, USAGE, TerminalC
 from messaging.taskqueue.seam import DEFAULT_TASK_BACKEND_ALIAS
 from messaging.taskqueue.worker.backends import backend_of
 from messaging.taskqueue.worker.plan import EVERY, Choice, Plan, host
+from messaging.taskqueue.worker.probing import CannotBind, Probe
 from messaging.taskqueue.worker.readiness import ReadyFile
 from messaging.taskqueue.worker.supervisor import Report, Supervisor
 from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
@@ -35,6 +36,7 @@ leases, so that a task may take as long as it likes; whatever dies, its tasks ru
   manage.py work --queues '*,-reports'           every queue there is but one
   manage.py work --processes 4 --concurrency 20  eighty tasks at once
   manage.py work --burst                         until the queues are empty
+  manage.py work --probe 8081                    GET :8081/readyz is 200 while tasks are being claimed
 
 exit codes: 0 done, or drained after INT or TERM, 2 usage, 3 cannot start (settings, code), 5 drain timed out, its tasks
 handed back. A second INT or TERM hands the running tasks back and ends at once with 130. Redis away is no error: it
@@ -96,6 +98,12 @@ waits, and says so."""
             help="a file that is there while tasks are being claimed",
         )
         parser.add_argument(
+            "--probe",
+            type=address,
+            metavar="[HOST:]PORT",
+            help="answer /healthz and /readyz there over HTTP: ready is who claims tasks (default: no port)",
+        )
+        parser.add_argument(
             "--json", action="store_true", help="a report on stdout each second, one JSON object a line"
         )
         parser.add_argument(
@@ -114,12 +122,22 @@ waits, and says so."""
                 )
             )
 
+        try:
+            with Probe(options["probe"]) as probe:
+                code = self.work(plan, options, probe, shown=shown)
+        except CannotBind as error:
+            self.end(CANNOT_START, f"Cannot start: {error}")
+        sys.exit(code)
+
+    def work(self, plan: Plan, options: dict[str, Any], probe: Probe, *, shown: bool) -> int:
+        """Until told to stop; the exit code."""
         with StatusLine(self.talk, shown=shown) as status, ReadyFile(options["ready_file"]) as ready:
             progress = Progress(status)
 
             def tick(report: Report) -> None:
                 progress.show(report)
                 ready.show(report.state == "working")
+                probe.show(report)
                 if options["json"]:
                     self.put(msgspec.json.encode(report) + b"\n")
                     self.stdout.flush()
@@ -136,8 +154,7 @@ waits, and says so."""
             with Supervisor(
                 plan, say=say if shown or options["json"] else None, on_tick=tick, on_drain=drain
             ) as one:
-                code = one.run()
-        sys.exit(code)
+                return one.run()
 
     def plan(self, options: dict[str, Any]) -> Plan:
         """What the options ask for; ends the command when it cannot be."""
@@ -199,6 +216,14 @@ def positive(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 0 < int(text) < 1_000_000):
         raise ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
     return int(text)
+
+
+def address(text: str) -> tuple[str, int]:
+    """A port, of all interfaces or of ``HOST:``; for argparse."""
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdecimal() and int(port) < 65536):
+        raise ArgumentTypeError(f"must be a port or HOST:PORT, not {text!r}")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 (whoever probes is on another machine)
 
 
 def seconds(text: str) -> float:
