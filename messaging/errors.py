@@ -9,6 +9,7 @@ MessagingError
 ├── BrokerError                      the other side: try again later
 │   ├── BrokerUnavailable              Redis did not answer within the budget, or the breaker is open
 │   ├── BrokerFull                     Redis is out of memory, or the log is at its cap
+│   ├── NotDurable                     tasks are enqueued, and not confirmed to be as safe as their queue asks for
 │   └── BrokerRefused                  Redis answered with an error (ACL, READONLY, WRONGTYPE ...)
 ├── InvalidCall (ValueError)         a task cannot be enqueued as it was called: fix the call
 │   ├── InvalidOption                  an option of a task that cannot work
@@ -106,6 +107,18 @@ class BrokerFull(BrokerError):
 
 class BrokerRefused(BrokerError):
     """Redis answered with an error: missing rights, a read-only replica, a key of the wrong type."""
+
+
+class NotDurable(BrokerError):
+    """Tasks are in their queue, and will run, but in ``DURABILITY_SECONDS`` the server did not confirm that they are as
+    safe as ``DURABILITY`` asks for: a crash or a fail-over may lose them. Enqueueing them again would run them twice.
+
+    ``enqueued`` has the results of all, of those that are safe too; ``queues`` the queues whose level was missed.
+    """
+
+    def __init__(self, message: str, *, queues: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.queues = queues
 
 
 class InvalidCall(MessagingError, ValueError):

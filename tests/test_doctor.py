@@ -12,11 +12,12 @@ from django.db import connection as database
 from pytest_django import Settings
 
 from messaging import connection, doctor, keys, lease, publish, rows
-from messaging.doctor import facts, keeping, rights, server, site
+from messaging.doctor import durability, facts, keeping, rights, server, site
 from messaging.doctor.facts import Facts
 from messaging.doctor.finding import Finding
 from messaging.event import new_event
 from messaging.models import Gap, Quarantine
+from messaging.taskqueue.durability import parse
 from tests.servers import TestServer
 
 pytestmark = pytest.mark.django_db
@@ -109,6 +110,35 @@ def test_a_replica_that_keeps_up_is_fine() -> None:
     info = {"slave0": {"state": "online", "offset": 90}, "master_repl_offset": 100}
     (role,) = (each for each in judged(info) if each.topic == "role")
     assert role.what == "master, 1 of 1 replicas online, at most 10 bytes behind"
+
+
+@pytest.mark.parametrize(
+    ("info", "config", "asked", "level"),
+    [
+        ({}, {"appendfsync": "always"}, "fsync", "ok"),
+        ({}, {}, "fsync", "note"),
+        ({"redis_version": "7.0.15"}, {}, "fsync", "problem"),
+        ({"aof_enabled": 0}, {}, "fsync+replicas", "problem"),
+        ({}, {}, "replicas", "warning"),
+        ({"redis_version": "7.0.15", "slave0": {"state": "online"}}, {}, "replicas", "ok"),
+        ({"slave0": {"state": "online"}}, {}, "replicas=2", "warning"),
+    ],
+)
+def test_what_queues_ask_for_and_the_server_can_confirm(
+    info: dict[str, Any], config: dict[str, str], asked: str, level: str
+) -> None:
+    told = Facts(GOOD | {"redis_version": "7.2.4"} | info, CONFIG | config)
+    (found,) = durability.examine(told, [("default", "payments", parse(asked))])
+    assert found.level == level
+    assert found.what.startswith(f"queue 'payments' of 'default' asks for '{asked}'")
+
+
+def test_the_queues_that_ask_stand_in_the_settings(
+    broker: TestServer, swift: None, settings: Settings
+) -> None:
+    options = {"DURABILITY": {"payments": "replicas", "*": "memory"}}
+    settings.TASKS = {"default": {"BACKEND": "messaging.taskqueue.RedisTaskBackend", "OPTIONS": options}}
+    assert findings()["durability"].level == "warning"
 
 
 @pytest.mark.parametrize(("limit", "level"), [(1, "warning"), (32, "note"), (256, "ok"), (0, None)])

@@ -10,10 +10,11 @@ from django.db import DatabaseError, InterfaceError
 from redis.exceptions import AuthenticationError, BusyLoadingError, ResponseError
 
 from messaging import connection
-from messaging.doctor import broker, keeping, rights, server, site
+from messaging.doctor import broker, durability, keeping, rights, server, site
 from messaging.doctor.facts import gather
 from messaging.doctor.finding import LEVELS, PROBLEM, Finding, Section, problem
 from messaging.errors import Misconfigured, shown
+from messaging.taskqueue import confirming
 
 ANSWER_WITHIN = 3.0  # seconds; longer than a reader waits for news
 
@@ -44,7 +45,12 @@ def examine() -> Diagnosis:
         sections.append(Section(name="Redis", findings=[_away(error)]))
     else:
         sections += [
-            _section("Redis", lambda: server.examine(known), lambda: keeping.examine(known)),
+            _section(
+                "Redis",
+                lambda: server.examine(known),
+                lambda: keeping.examine(known),
+                lambda: durability.examine(known, confirming.asked()),
+            ),
             _section("Rights", lambda: rights.examine(client)),
             _section("Cache", lambda: site.cache_findings(client)),
         ]

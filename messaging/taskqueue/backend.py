@@ -10,8 +10,8 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
 
-from messaging.errors import BrokerError
-from messaging.taskqueue import checking, outbox, queues, signalling
+from messaging.errors import BrokerError, NotDurable
+from messaging.taskqueue import checking, confirming, outbox, queues, signalling
 from messaging.taskqueue.batches import Batch, Call, batches
 from messaging.taskqueue.enqueueing import Prepared
 from messaging.taskqueue.job import Enqueued, Job, State, queue_of
@@ -78,16 +78,18 @@ class RedisTaskBackend(BaseTaskBackend):
         """(task, arguments, keyword arguments) of many calls -> their results, hundreds in a round trip.
 
         All are checked before the first is sent. If Redis fails on the way, the
-        :class:`~messaging.errors.BrokerError` carries in ``enqueued`` the results of those that are queued.
+        :class:`~messaging.errors.BrokerError` carries in ``enqueued`` the results of those that are queued. Where their
+        queue's DURABILITY was not confirmed in time, all are queued, and a ``NotDurable`` says so.
         """
         done: dict[int, AnyResult] = {}
+        missed: dict[str, str] = {}  # queue -> what its level of durability lacked
         for batch in batches(self, calls):
             if batch.database is not None:
                 done |= self._put(batch, batch.database)
                 continue
             try:
                 with queues.breaking():
-                    answers = self.queue(batch.queue).enqueue(batch.jobs)
+                    answers = self._enter(batch, missed)
             except BrokerError as error:
                 error.enqueued = list(done.values())
                 raise
@@ -96,19 +98,19 @@ class RedisTaskBackend(BaseTaskBackend):
             done |= new
             for place, prepared, answer in self._others(batch, answers):
                 done[place] = self._found(self._job(answer.id)) or self._assumed(prepared, answer)
-        return [done[place] for place in range(len(done))]
+        return self._confirmed([done[place] for place in range(len(done))], missed)
 
     async def aenqueue_many(self, calls: Iterable[Call]) -> list[AnyResult]:
         """:meth:`enqueue_many` for coroutines."""
         done: dict[int, AnyResult] = {}
+        missed: dict[str, str] = {}  # queue -> what its level of durability lacked
         for batch in batches(self, calls):
             if batch.database is not None:
                 done |= await sync_to_async(self._put)(batch, batch.database)
                 continue
-            queue = await queues.async_queue(self.alias, batch.queue)
             try:
                 with queues.breaking():
-                    answers = await queue.enqueue(batch.jobs)
+                    answers = await self._aenter(batch, missed)
             except BrokerError as error:
                 error.enqueued = list(done.values())
                 raise
@@ -117,7 +119,44 @@ class RedisTaskBackend(BaseTaskBackend):
             done |= new
             for place, prepared, answer in self._others(batch, answers):
                 done[place] = self._found(await self._ajob(answer.id)) or self._assumed(prepared, answer)
-        return [done[place] for place in range(len(done))]
+        return self._confirmed([done[place] for place in range(len(done))], missed)
+
+    def _enter(self, batch: Batch, missed: dict[str, str]) -> list[Enqueued]:
+        """Into the queue, as safe as it asks for."""
+        level = self.defaults.level(batch.queue)
+        if not level:
+            return self.queue(batch.queue).enqueue(batch.jobs)
+        answers, missing = confirming.enqueue(self.queue(batch.queue), batch.jobs, level)
+        if missing:
+            missed[batch.queue] = missing
+        return answers
+
+    async def _aenter(self, batch: Batch, missed: dict[str, str]) -> list[Enqueued]:
+        """:meth:`_enter` for coroutines."""
+        level = self.defaults.level(batch.queue)
+        queue = await queues.async_queue(self.alias, batch.queue, patience=level.seconds if level else 0.0)
+        if not level:
+            return await queue.enqueue(batch.jobs)
+        answers, missing = await confirming.aenqueue(queue, batch.jobs, level)
+        if missing:
+            missed[batch.queue] = missing
+        return answers
+
+    def _confirmed(self, results: list[AnyResult], missed: Mapping[str, str]) -> list[AnyResult]:
+        """The results, or, with them inside, :class:`~messaging.errors.NotDurable`."""
+        if not missed:
+            return results
+        said = "; ".join(
+            f"queue {name!r} asks for {str(self.defaults.level(name))!r}, and within "
+            f"{self.defaults.durability_seconds:g} s {missing}"
+            for name, missing in missed.items()
+        )
+        error = NotDurable(
+            f"enqueued, but a crash or a fail-over may lose it: {said}. It will run: do not enqueue it again",
+            queues=[*missed],
+        )
+        error.enqueued = results
+        raise error
 
     def _put(self, batch: Batch, database: str) -> dict[int, AnyResult]:
         """Into the outbox; the signal waits for the commit, like the task."""

@@ -6,13 +6,14 @@ An option that a task leaves ``None`` is as its backend's OPTIONS have it; what 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
 
 from messaging.errors import InvalidOption, Misconfigured, shown
 from messaging.taskqueue.backoff import DEFAULT, Backoff, check_backoff
+from messaging.taskqueue.durability import IN_MEMORY, Level, check_durability, level_of
 
 MAX_QUEUE = 200  # characters of a queue's name
 _BREAKING = frozenset("{}\0")
@@ -33,9 +34,19 @@ class Defaults:
     # False: enqueued at once, whatever becomes of the transaction, which is Django's contract. True, or the alias of
     # a database: inside a transaction of MESSAGING["DATABASE"], or of that one, a task is a row of it.
     enqueue_on_commit: bool | str = False
+    # What has to be confirmed before enqueue() returns, for queues by name, "*" for the others: durability.py.
+    # A task of the outbox stays there until it is.
+    durability: Mapping[str, str] = field(default_factory=dict)
+    durability_seconds: float = 2.0  # for that; a server with `appendfsync everysec` needs up to one
+
+    def level(self, queue: str) -> Level:
+        """How safe the tasks of a queue have to be."""
+        if not self.durability:
+            return IN_MEMORY
+        return level_of(self.durability, queue, seconds=self.durability_seconds)
 
 
-NAMES = {field.name.upper(): field.name for field in fields(Defaults)}
+NAMES = {each.name.upper(): each.name for each in fields(Defaults)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,4 +181,6 @@ _CHECKS = {
     "KEEP_FAILED": check_number,
     "MAX_BYTES": check_count,
     "ENQUEUE_ON_COMMIT": check_database,
+    "DURABILITY": check_durability,
+    "DURABILITY_SECONDS": check_number,
 }

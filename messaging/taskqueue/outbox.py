@@ -23,7 +23,8 @@ from django.db.models import F
 from messaging.conf import conf
 from messaging.errors import BrokerError
 from messaging.models import PendingTask
-from messaging.taskqueue import queues
+from messaging.taskqueue import confirming, queues
+from messaging.taskqueue.durability import IN_MEMORY
 from messaging.taskqueue.job import NewJob
 
 logger = logging.getLogger("messaging.publish")
@@ -137,16 +138,25 @@ def _send_now(ids: Sequence[int], *, using: str) -> None:
 def send_rows(ids: Iterable[int], *, using: str, sweeping: bool = False) -> int:
     """Offer those of the rows that are committed to their queues, in the order they were written. A row that its queue
     had already is removed; one that is new there stays for a second look. How many were new. ``sweeping`` notes why
-    the listener had to send it."""
+    the listener had to send it, and waits for the queue's DURABILITY: until it is confirmed the row stays."""
     rows = list(PendingTask.objects.using(using).filter(pk__in=list(ids)).order_by("pk"))
     new: list[PendingTask] = []
     known: list[PendingTask] = []
+    unsafe: list[PendingTask] = []
     for (alias, name), group in groupby(sorted(rows, key=_home), key=_home):
         readable = [(row, job) for row in group if (job := _job_of(row)) is not None]
+        jobs = [job for _, job in readable]
+        level = confirming.level_of(alias, name) if sweeping else IN_MEMORY
+        missing = ""
         with queues.breaking():
-            answers = queues.queue(alias, name).enqueue([job for _, job in readable])
+            if level:
+                answers, missing = confirming.enqueue(queues.queue(alias, name), jobs, level, must=False)
+            else:
+                answers = queues.queue(alias, name).enqueue(jobs)
         for (row, _), answer in zip(readable, answers, strict=True):
-            (new if answer.is_new else known).append(row)
+            (new if answer.is_new else unsafe if missing else known).append(row)
+        if sweeping:
+            _say_unconfirmed(name, missing)
     now = datetime.now(UTC)
     table = PendingTask.objects.using(using)
     look_at = now + timedelta(seconds=conf.OUTBOX_GRACE_SECONDS)
@@ -162,9 +172,25 @@ def send_rows(ids: Iterable[int], *, using: str, sweeping: bool = False) -> int:
         sent.update(sent_at=now, look_at=look_at, sends=F("sends") + 1)
     if known:
         table.filter(pk__in=[row.pk for row in known]).delete()
-    if unreadable := {row.pk for row in rows}.difference(row.pk for row in (*new, *known)):
+    if unsafe:
+        table.filter(pk__in=[row.pk for row in unsafe]).update(look_at=look_at)
+    if unreadable := {row.pk for row in rows}.difference(row.pk for row in (*new, *known, *unsafe)):
         table.filter(pk__in=unreadable).update(look_at=now + UNREADABLE_PAUSE, resent="unreadable")
     return len(new)
+
+
+_unconfirmed: set[str] = set()  # queues of which it was said
+
+
+def _say_unconfirmed(queue: str, missing: str) -> None:
+    if missing and queue not in _unconfirmed:
+        _unconfirmed.add(queue)
+        minutes = SECOND_LOOK.total_seconds() / 60
+        logger.warning(
+            "tasks of queue %s stay in the outbox for up to %d minutes: %s", queue, minutes, missing
+        )
+    elif not missing:
+        _unconfirmed.discard(queue)
 
 
 def _home(row: PendingTask) -> tuple[str, str]:

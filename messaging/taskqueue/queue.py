@@ -149,18 +149,23 @@ class AsyncQueue:
         self.name = name
         self.caps = caps
         self.keys = keys.queue(alias, name)
+        self.key = dict(zip((part for part, _ in keys.QUEUE), self.keys, strict=True))
         self._registered = False
 
     async def _run(self, name: str, *arguments: Argument) -> object:
         with translated(f"queue {self.name!r}"):
             return await script(name).arun(self.client, self.keys, self.now, *arguments)
 
-    async def enqueue(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
-        """As :meth:`Queue.enqueue`."""
+    async def register(self) -> None:
+        """As :meth:`Queue.register`."""
         if not self._registered:
             with translated(f"queue {self.name!r}"):
                 await self.client.execute_command("SADD", keys.queues(self.alias), self.name)
             self._registered = True
+
+    async def enqueue(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
+        """As :meth:`Queue.enqueue`."""
+        await self.register()
         results: list[Enqueued] = []
         for arguments in calls.new_jobs(jobs):
             results += calls.enqueued(await self._run("enqueue", *arguments))  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ class _OfLoop(NamedTuple):
 
 
 _queues: dict[tuple[str, str], tuple[ConnectionPool, Queue]] = {}
-_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop] = WeakKeyDictionary()
+_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[float, _OfLoop]] = WeakKeyDictionary()
 
 
 def queue(alias: str, name: str) -> Queue:
@@ -44,14 +44,16 @@ def queue(alias: str, name: str) -> Queue:
     return found[1]
 
 
-async def async_queue(alias: str, name: str) -> AsyncQueue:
-    """The same for the running loop. Its connections end with it: a loop closes its asynchronous generators first."""
-    loop = asyncio.get_running_loop()
-    where = (conf.URL, conf.CACHE_ALIAS, conf.PUBLISH_BUDGET)
-    found = _of_loop.get(loop)
+async def async_queue(alias: str, name: str, *, patience: float = 0.0) -> AsyncQueue:
+    """The same for the running loop, its answers awaited ``patience`` seconds longer. Its connections end with the
+    loop, which closes its asynchronous generators first."""
+    clients = _of_loop.setdefault(asyncio.get_running_loop(), {})
+    timeout = conf.PUBLISH_BUDGET + patience
+    where = (conf.URL, conf.CACHE_ALIAS, timeout)
+    found = clients.get(patience)
     if found is None or found.where != where:
-        client = connection.async_client(timeout=conf.PUBLISH_BUDGET)
-        found = _of_loop[loop] = _OfLoop(where, client, _closing(client))
+        client = connection.async_client(timeout=timeout)
+        found = clients[patience] = _OfLoop(where, client, _closing(client))
         await anext(found.closer)
     return AsyncQueue(found.client, alias, name)
 

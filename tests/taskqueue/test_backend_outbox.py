@@ -156,6 +156,36 @@ def test_a_redis_that_forgets_gets_it_again(ours: RedisTaskBackend, sqlite: str)
     assert rows(sqlite) == []
 
 
+def test_a_row_stays_until_it_is_as_safe_as_its_queue_asks_for(
+    ours: RedisTaskBackend,
+    sqlite: str,
+    broker: TestServer,
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nobody waits for that but the listener; the task runs meanwhile."""
+
+    def ask(level: str, seconds: float) -> None:
+        options = {"ENQUEUE_ON_COMMIT": True, "DURABILITY": {"*": level}, "DURABILITY_SECONDS": seconds}
+        settings.TASKS = {"default": {"BACKEND": BACKEND, "OPTIONS": options}}
+
+    ask("replicas", 0.02)
+    with transaction.atomic(using=sqlite):
+        task = jobs.note.enqueue("a")
+    for _ in range(2):
+        assert outbox.sweep() == 0
+        assert rows(sqlite) == [task.id]
+    assert ready(ours) == ["a"]
+    assert [each.getMessage() for each in caplog.records if "stay in the outbox" in each.getMessage()] == [
+        "tasks of queue default stay in the outbox for up to 10 minutes: it is in the memory of 0 of 1 replicas"
+    ]
+    broker.client().config_set("appendfsync", "always")
+    ask("fsync", 30)
+    assert outbox.sweep() == 0
+    broker.client().config_set("appendfsync", "everysec")
+    assert rows(sqlite) == []
+
+
 def test_what_was_sent_long_ago_is_not_sent_again(ours: RedisTaskBackend, sqlite: str) -> None:
     with transaction.atomic(using=sqlite):
         jobs.note.enqueue("a")
