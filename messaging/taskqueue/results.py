@@ -31,21 +31,28 @@ _ENDED = {
     State.EXPIRED: "messaging.errors.TaskExpired",
 }
 
+_ENDS = {State.SUCCEEDED, *_ENDED}
+
 _set = object.__setattr__  # a result is frozen for everyone else
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def moment(*, ms: int = 0, us: int = 0) -> datetime | None:
     """Milliseconds or microseconds since 1970 -> a datetime as Django's settings want it; ``None`` for 0."""
-    if not ms and not us:
+    return _moment(us or ms * 1000, in_utc=settings.USE_TZ)
+
+
+def _moment(us: int, *, in_utc: bool) -> datetime | None:
+    if not us:
         return None
-    aware = _EPOCH + timedelta(milliseconds=ms, microseconds=us)
-    return aware if settings.USE_TZ else timezone.make_naive(aware, timezone.get_default_timezone())
+    aware = _EPOCH + _MICROSECOND * us
+    return aware if in_utc else timezone.make_naive(aware, timezone.get_default_timezone())
 
 
 def microseconds(aware: datetime) -> int:
     """An aware datetime -> microseconds since 1970, exactly."""
-    return (aware - _EPOCH) // timedelta(microseconds=1)
+    return (aware - _EPOCH) // _MICROSECOND
 
 
 def result_of(job: Job, *, backend: str, queue: str, body: Body | None = None) -> AnyResult:
@@ -55,6 +62,7 @@ def result_of(job: Job, *, backend: str, queue: str, body: Body | None = None) -
     than a task, :class:`~messaging.errors.TaskUnreadable` when its body makes no sense.
     """
     body = body or decode_body(job.body)
+    in_utc = settings.USE_TZ
     task = rebuilt(original_of(body.task, job.id), body, backend=backend, queue=queue, priority=job.priority)
     result = new_result(
         task,
@@ -62,24 +70,18 @@ def result_of(job: Job, *, backend: str, queue: str, body: Body | None = None) -
         body.args,
         body.kwargs,
         backend=backend,
-        enqueued_at=moment(us=body.written_us) or moment(ms=job.enqueued_ms),
+        enqueued_at=_moment(body.written_us or job.enqueued_ms * 1000, in_utc=in_utc),
         status=STATUS[job.state],
     )
     if job.started_ms:
-        _set(result, "started_at", moment(ms=job.started_ms))
-        _set(result, "last_attempted_at", moment(ms=job.last_ms))
+        _set(result, "started_at", first := _moment(job.started_ms * 1000, in_utc=in_utc))
+        again = job.last_ms != job.started_ms
+        _set(result, "last_attempted_at", _moment(job.last_ms * 1000, in_utc=in_utc) if again else first)
         _set(result, "worker_ids", job.workers)
     if job.errors:
-        object.__setattr__(
-            result,
-            "errors",
-            [
-                TaskError(exception_class_path=each["class"], traceback=each["traceback"])
-                for each in job.errors
-            ],
-        )
-    if result.is_finished:
-        _set(result, "finished_at", moment(ms=job.finished_ms))
+        _set(result, "errors", [_error(each) for each in job.errors])
+    if job.state in _ENDS:
+        _set(result, "finished_at", _moment(job.finished_ms * 1000, in_utc=in_utc))
         if job.state is State.SUCCEEDED:
             _set(result, "_return_value", decode_return(job.result))
         elif _ended_otherwise(job):
@@ -107,27 +109,35 @@ def new_result(
     status: TaskResultStatus = TaskResultStatus.READY,
 ) -> AnyResult:
     """A result of a task that has not begun; ``args`` and ``kwargs`` are plain JSON values of its own."""
-    given: dict[str, Any] = {
-        "task": task,
-        "id": id,
-        "status": status,
-        "enqueued_at": enqueued_at,
-        "started_at": None,
-        "finished_at": None,
-        "last_attempted_at": None,
-        "args": args,
-        "kwargs": kwargs,
-        "backend": backend,
-        "errors": [],
-        "worker_ids": [],
-    }
     if not _IS_AS_KNOWN:
-        return TaskResult(**given)
-    result = object.__new__(
-        TaskResult
-    )  # its __init__ would copy the arguments again: half the cost of an enqueue
-    for name, value in given.items():
-        _set(result, name, value)
+        return TaskResult(
+            task=task,
+            id=id,
+            status=status,
+            enqueued_at=enqueued_at,
+            started_at=None,
+            finished_at=None,
+            last_attempted_at=None,
+            args=args,
+            kwargs=kwargs,
+            backend=backend,
+            errors=[],
+            worker_ids=[],
+        )
+    # Its __init__ would copy the arguments again: half the cost of an enqueue.
+    result = object.__new__(TaskResult)
+    _set(result, "task", task)
+    _set(result, "id", id)
+    _set(result, "status", status)
+    _set(result, "enqueued_at", enqueued_at)
+    _set(result, "started_at", None)
+    _set(result, "finished_at", None)
+    _set(result, "last_attempted_at", None)
+    _set(result, "args", args)
+    _set(result, "kwargs", kwargs)
+    _set(result, "backend", backend)
+    _set(result, "errors", [])
+    _set(result, "worker_ids", [])
     _set(result, "_return_value", None)
     return result
 

@@ -26,15 +26,17 @@ from messaging.errors import GiveUp, RetryAfter, TaskTimeout, TaskUnknown, TaskU
 from messaging.taskqueue.backend import RedisTaskBackend
 from messaging.taskqueue.backoff import delay_of
 from messaging.taskqueue.job import Claimed, Failed, JobError, Outcome, Released, Retry, Succeeded, error_of
-from messaging.taskqueue.options import Effective, effective
+from messaging.taskqueue.options import Defaults, Effective, effective
 from messaging.taskqueue.payloads import decode_return, encode_return
 from messaging.taskqueue.results import result_of
-from messaging.taskqueue.seam import AnyResult, TaskContext, TaskError, TaskResultStatus
+from messaging.taskqueue.seam import AnyResult, AnyTask, TaskContext, TaskError, TaskResultStatus
 from messaging.taskqueue.signalling import afinished, astarted, finished, started
 
 logger = logging.getLogger("messaging.work")
+_set = object.__setattr__  # a result is frozen for everyone else
 
 UNKNOWN_SECONDS = 30.0  # a job whose task this release does not know waits for one that does
+MANY_KINDS = 1000  # that are remembered
 TRACEBACK_CHARACTERS = 16 * 1024  # of a traceback, its end, which says what happened
 
 
@@ -74,13 +76,31 @@ def begin(backend: RedisTaskBackend, queue: str, claimed: Claimed) -> Attempt:
         raise TaskUnreadable(str(error)) from None
     except Exception as error:  # importing a module runs its code: anything
         raise TaskUnknown(f"task {claimed.task!r} of job {claimed.id} cannot be imported: {error}") from error
-    return Attempt(
-        claimed=claimed,
-        backend=backend,
-        result=result,
-        options=effective(result.task, backend.defaults),
-        is_async=iscoroutinefunction(result.task.func),
-    )
+    kind = _kind_of(result.task, backend.defaults)
+    return Attempt(claimed, backend, result, kind.options, kind.is_async)
+
+
+class _Kind(NamedTuple):
+    """What all jobs of one task have in common."""
+
+    task: AnyTask
+    defaults: Defaults
+    options: Effective
+    is_async: bool
+
+
+_kinds: dict[int, _Kind] = {}  # by the task's identity, which lives as long as its kind
+
+
+def _kind_of(task: AnyTask, defaults: Defaults) -> _Kind:
+    known = _kinds.get(id(task))
+    if known is not None and known.defaults is defaults:
+        return known
+    if len(_kinds) >= MANY_KINDS:  # tasks that using() has changed are made anew for each of their jobs
+        _kinds.clear()
+    kind = _Kind(task, defaults, effective(task, defaults), iscoroutinefunction(task.func))
+    _kinds[id(task)] = kind
+    return kind
 
 
 def refused(claimed: Claimed, error: TaskUnknown | TaskUnreadable) -> Outcome:
@@ -153,12 +173,12 @@ def _succeeded(attempt: Attempt, value: Any) -> Succeeded:
     """A value that cannot be kept is a failure of the task: ``TypeError``, as with Django's own backends."""
     result, claimed = attempt.result, attempt.claimed
     try:
-        encoded = encode_return(value, result.task.module_path, limit=attempt.options.max_bytes)
+        encoded = encode_return(value, claimed.task, limit=attempt.options.max_bytes)
     except UnsupportedValue as error:
         raise TypeError(str(error)) from None
-    object.__setattr__(result, "finished_at", timezone.now())
-    object.__setattr__(result, "_return_value", decode_return(encoded))
-    object.__setattr__(result, "status", TaskResultStatus.SUCCESSFUL)
+    _set(result, "finished_at", timezone.now())
+    _set(result, "_return_value", decode_return(encoded))
+    _set(result, "status", TaskResultStatus.SUCCESSFUL)
     return Succeeded(claimed.id, claimed.token, encoded)
 
 
@@ -168,7 +188,7 @@ def _ended_by(attempt: Attempt, error: BaseException) -> _Ending:
     if attempt.stop in (Stop.CANCELLED, Stop.LOST):
         return _Ending(None, is_final=False)
     if attempt.stop is Stop.HAND_BACK:
-        object.__setattr__(result, "status", TaskResultStatus.READY)
+        _set(result, "status", TaskResultStatus.READY)
         return _Ending(Released(claimed.id, claimed.token), is_final=False)
     if attempt.stop is Stop.TIMEOUT:
         late = TaskTimeout(f"took longer than {attempt.options.timeout:g} s")
@@ -178,10 +198,10 @@ def _ended_by(attempt: Attempt, error: BaseException) -> _Ending:
     result.errors.append(TaskError(exception_class_path=noted["class"], traceback=noted["traceback"]))
     delay = retry_delay(attempt, error)
     if isinstance(delay, str):
-        object.__setattr__(result, "finished_at", timezone.now())
-        object.__setattr__(result, "status", TaskResultStatus.FAILED)
+        _set(result, "finished_at", timezone.now())
+        _set(result, "status", TaskResultStatus.FAILED)
         return _Ending(Failed(claimed.id, claimed.token, noted, delay), is_final=True)
-    object.__setattr__(result, "status", TaskResultStatus.READY)
+    _set(result, "status", TaskResultStatus.READY)
     logger.warning(
         "Task id=%s path=%s failed in attempt %d of %d, again in %.1f s: %s",
         result.id,

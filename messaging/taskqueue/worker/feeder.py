@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
 from messaging.errors import TaskUnknown, TaskUnreadable
 from messaging.taskqueue import running
 from messaging.taskqueue.backend import RedisTaskBackend
-from messaging.taskqueue.job import Claimed, Failed, Outcome, Released, Retry, Succeeded
+from messaging.taskqueue.job import Claimed, Failed, Released, Retry, Succeeded
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.worker import messages
 from messaging.taskqueue.worker.held import Held
@@ -196,15 +196,11 @@ class Feeder:
 
 
 def _gave(those: Sequence[Held], refused: Sequence[str]) -> messages.Gave:
-    outcomes = [held.outcome for held in those if held.job.id not in refused]
-
-    def count(kind: type[Outcome]) -> int:
-        return sum(isinstance(outcome, kind) for outcome in outcomes)
-
+    counts = Counter(type(held.outcome) for held in those if not refused or held.job.id not in refused)
     return messages.Gave(
         [held.job.id for held in those],
-        succeeded=count(Succeeded),
-        failed=count(Failed),
-        retried=count(Retry),
-        released=count(Released),
+        succeeded=counts[Succeeded],
+        failed=counts[Failed],
+        retried=counts[Retry],
+        released=counts[Released],
     )

@@ -43,7 +43,7 @@ class Suspects:
 
     def aside(self, tasks: Sequence[Held]) -> list[Held]:
         """Those of ``tasks`` that may begin now; the others wait for :meth:`following`."""
-        suspects = [held for held in tasks if is_suspect(held.job)]
+        suspects = [held for held in tasks if held.job.crashes and is_suspect(held.job)]
         if not suspects:
             return list(tasks)
         waiting = suspects

@@ -25,6 +25,7 @@ class Runner(threading.Thread):
         self.bell = threading.Lock()
         self.bell.acquire()
         self.held: Held | None = None
+        self.rests = 0  # times that it had nothing to do
         self.struck = threading.Lock()  # held while an exception is sent into the thread, or taken back
 
     def run(self) -> None:
@@ -87,10 +88,13 @@ class Threads:
         called = True
         try:
             while True:
+                rests = me.rests
                 held = self._next(me, called=called)
                 if held is None:
                     return
                 called = False
+                if me.rests != rests:
+                    close_old_connections()  # those that have grown too old meanwhile
                 self._run(me, held)
                 del held
         finally:
@@ -107,6 +111,7 @@ class Threads:
                     self._wake_one()
                     return held
                 self._idle.append(me)
+                me.rests += 1
             called = me.bell.acquire(timeout=IDLE_SECONDS)
             if not called:
                 with self._lock:
@@ -118,7 +123,6 @@ class Threads:
 
     def _run(self, me: Runner, held: Held) -> None:
         """Whatever the task does to its thread ends here."""
-        close_old_connections()
         try:
             held.runner, me.held = me, held
             held.run()
