@@ -49,7 +49,7 @@ format: install-dev ## let ruff repair what it can
 	$(BIN)/ruff format .
 
 pytest: install-dev ## the tests alone
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
 
 bench: install-dev ## measure, and fail when a figure misses its bound
 	$(BIN)/python -m benchmarks
