@@ -63,8 +63,8 @@ class ChannelCapture:
         """Wait for messages, up to half a second, and append them; raises what redis-py raises, BrokerFull, or
         :class:`~messaging.lease.Fenced` when another listener captures: what was heard last is left to that one.
 
-        A subscription whose connection broke is made anew by the next step. It outlives every other error: while the
-        log is full, Redis keeps for us what is published.
+        A subscription whose connection broke, or whose server is a replica now, is made anew by the next step. It
+        outlives every other error: while the log is full, Redis keeps for us what is published.
         """
         try:
             if self._unwritten:
@@ -75,7 +75,7 @@ class ChannelCapture:
             self._check_alive()
             if not self._listen():
                 stopping.wait(OWN_PAUSE_SECONDS)
-        except (redis.ConnectionError, redis.TimeoutError):
+        except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError):
             self.close()
             raise
 

@@ -21,6 +21,7 @@ from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.asyncio.sentinel import SentinelConnectionPool as AsyncSentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import ReadOnlyError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
@@ -145,6 +146,18 @@ def async_client(*, timeout: float = 5.0) -> aioredis.Redis:
     return aioredis.Redis(
         connection_pool=aioredis.ConnectionPool(connection_class=connection_class, **kwargs)
     )
+
+
+def heed(error: BaseException) -> None:
+    """If an error says that the server is a replica now (READONLY), leave it: where our address leads may be another
+    one by now, and a connection that stays open would never find out. Idle connections are closed, those in use when
+    they are given back."""
+    if isinstance(error, ReadOnlyError) or isinstance(error.__cause__, ReadOnlyError):
+        with _lock:
+            known = list(_pools.values())
+        for each in known:
+            each.disconnect_free_connections()
+            each.update_active_connections_for_reconnect()
 
 
 def reset() -> None:

@@ -89,6 +89,7 @@ class Listener:
                         self._outages.ended("listener", failure)
                         failure = None
                 except RedisError as error:
+                    connection.heed(error)
                     if (reason := what_failed(error)) != failure:
                         if failure is not None:
                             self._outages.ended("listener", failure)

@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from django.db import InterfaceError, InternalError, OperationalError, connections
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
-from messaging.errors import BrokerError, BrokerUnavailable
+from messaging import connection
+from messaging.errors import BrokerError, BrokerFull, BrokerRefused
 
 logger = logging.getLogger("messaging.listen")
 
@@ -112,6 +113,7 @@ class Loop(threading.Thread):
 
     def _failed(self, error: Exception) -> None:
         reason = what_failed(error)
+        connection.heed(error)
         if isinstance(error, (OperationalError, InterfaceError)):
             connections.close_all()  # this thread's; a broken one never heals by itself
         if reason != self.failure:
@@ -131,12 +133,19 @@ def what_failed(error: Exception) -> str:
         return "the database is away"
     if isinstance(error, InternalError):
         return "the database cannot do it"  # read-only, over its quota, damaged
-    if isinstance(error, BrokerUnavailable) or (
-        isinstance(error, RedisError) and not isinstance(error, ResponseError)
-    ):
+    if isinstance(error, (BrokerFull, BrokerRefused, ResponseError, AuthenticationError)):
+        return f"Redis refuses ({_code(error)})"
+    if isinstance(error, (BrokerError, RedisError)):
         return "Redis is away"
-    if isinstance(error, (BrokerError, ResponseError)):
-        return f"Redis refuses ({str(error).split(' ', 1)[0]})"
     if isinstance(error, OSError):
         return f"the system refuses ({type(error).__name__})"
     return f"{_UNEXPECTED} {type(error).__name__}"
+
+
+def _code(error: Exception) -> str:
+    """The first word of an error reply, which says what kind of trouble it is."""
+    said = error.__cause__ if isinstance(error.__cause__, RedisError) else error
+    code = (
+        said.status_code if isinstance(said, RedisError) else None
+    )  # redis-py takes those that it knows off the text
+    return code or str(said).split(" ", 1)[0].rstrip(":")

@@ -90,12 +90,21 @@ def call(packed: bytes) -> Any:
         if held is not None:
             held[1].disconnect()  # a reply may still come: nobody must read it as theirs
         raise
-    if isinstance(reply, ReadOnlyError):
-        conn.disconnect()  # a master that was demoted: the next connection looks for the new one
-    else:
-        _idle.append(held)
+    _idle.append(held)
+    if isinstance(
+        reply, ReadOnlyError
+    ):  # a master that was demoted: whoever connects now looks for the new one
+        _disconnect_idle()
     breaker.succeeded()
     return reply
+
+
+def _disconnect_idle() -> None:
+    while True:
+        try:
+            _idle.pop()[1].disconnect()
+        except IndexError:
+            return
 
 
 def _checkout(budget: float) -> _Held:
@@ -152,10 +161,9 @@ async def acall(packed: bytes) -> Any:
     except BaseException:
         await _drop(conn)
         raise
-    if isinstance(reply, ReadOnlyError):
-        await _drop(conn)
-    else:
-        idle.append(conn)
+    idle.append(conn)
+    while isinstance(reply, ReadOnlyError) and idle:
+        await _drop(idle.pop())
     breaker.succeeded()
     return reply
 
@@ -219,8 +227,7 @@ def reset() -> None:
     """Close idle connections and the breaker (tests; another server). Those of event loops close with their loops."""
     global breaker
     breaker = Breaker()
-    while _idle:
-        _idle.pop()[1].disconnect()
+    _disconnect_idle()
     _of_loop.clear()
 
 

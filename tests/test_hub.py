@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import pytest
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
@@ -18,45 +17,13 @@ from messaging import publish
 from messaging.live import access, stopping
 from messaging.live.filters import Filter
 from messaging.live.hub import Hub
-from messaging.live.query import Query
-from messaging.live.stream import Stream
 from messaging.live.threads import Resting, Threads
 from messaging.publisher import publish_many
 from tests.conftest import reset_clients
+from tests.hub_client import HubClient, soon
 from tests.servers import TestServer
-from tests.sse import Sse, parse
 
 pytestmark = pytest.mark.anyio
-
-
-async def soon(condition: Callable[[], Any], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - any condition, and nobody who would set an event
-            await asyncio.sleep(0.005)
-
-
-class Client:
-    """A stream that is read as fast as it comes."""
-
-    def __init__(self, hub: Hub, *channels: str, last: int = 0) -> None:
-        self.chunks: list[bytes] = []
-        self.stream = Stream(hub, Query(Filter.of(channels), last, None))
-        self.task = asyncio.create_task(self.stream.run(self._send))
-
-    async def _send(self, message: dict[str, bytes]) -> None:
-        self.chunks.append(message["body"])
-
-    @property
-    def events(self) -> list[Sse]:
-        return parse(b"".join(self.chunks))
-
-    @property
-    def payloads(self) -> list[Any]:
-        return [event.data["event"]["data"] for event in self.events if event.name == "message"]
-
-    async def live(self) -> "Client":
-        await soon(lambda: any(event.name == "live" for event in self.events))
-        return self
 
 
 # -- the hub
@@ -65,7 +32,7 @@ class Client:
 async def test_clients_of_one_filter_share_bytes_and_a_burst_is_one_write(broker: TestServer) -> None:
     hub = Hub()
     try:
-        one, two, other = [await Client(hub, *names).live() for names in (["a", "b"], ["b", "a"], ["a*"])]
+        one, two, other = [await HubClient(hub, *names).live() for names in (["a", "b"], ["b", "a"], ["a*"])]
         assert one.stream.feed is two.stream.feed is not other.stream.feed
         before = len(one.chunks)
         await asyncio.to_thread(publish_many, [("a", n) for n in range(300)])
@@ -84,7 +51,7 @@ async def test_clients_of_one_filter_share_bytes_and_a_burst_is_one_write(broker
 async def test_a_feed_goes_with_its_last_client(broker: TestServer) -> None:
     hub = Hub()
     try:
-        one, two = await Client(hub, "x").live(), await Client(hub, "x").live()
+        one, two = await HubClient(hub, "x").live(), await HubClient(hub, "x").live()
         await asyncio.to_thread(publish, "x", 1)
         await soon(lambda: one.payloads == two.payloads == [1])
         for client, left in ((one, 1), (two, 0)):
@@ -92,7 +59,7 @@ async def test_a_feed_goes_with_its_last_client(broker: TestServer) -> None:
             await client.task
             assert (len(hub.streams), len(hub._feeds)) == (left, min(left, 1))
         await asyncio.to_thread(publish, "x", 2)
-        again = await Client(hub, "x", last=5).live()
+        again = await HubClient(hub, "x", last=5).live()
         assert again.payloads == [1, 2]
     finally:
         await hub.close()
@@ -101,7 +68,7 @@ async def test_a_feed_goes_with_its_last_client(broker: TestServer) -> None:
 async def test_a_closed_hub_leaves_nothing_behind(broker: TestServer) -> None:
     tasks = asyncio.all_tasks()
     hub = Hub()
-    clients = [await Client(hub).live() for _ in range(20)]
+    clients = [await HubClient(hub).live() for _ in range(20)]
     await hub.close()
     await asyncio.gather(*(client.task for client in clients))
     await soon(lambda: asyncio.all_tasks() == tasks)

@@ -44,6 +44,10 @@ class Proxy:
         """For ``MESSAGING["URL"]``."""
         return f"redis://127.0.0.1:{self._listening.getsockname()[1]}/0"
 
+    def lead_to(self, port: int) -> None:
+        """New connections end there; those that there are stay where they are."""
+        self._target = port
+
     def silence(self) -> None:
         """The subscriptions that there are now hear nothing any more, and nothing that they say arrives."""
         self._silent |= self._subscribed
@@ -66,10 +70,13 @@ class Proxy:
 
     def _accept(self) -> None:
         while not self._closed:
+            client = None
             try:
                 client, _ = self._listening.accept()
                 server = socket.create_connection(("127.0.0.1", self._target), timeout=5)
             except OSError:
+                if client:
+                    client.close()
                 time.sleep(0.01)
                 continue
             server.settimeout(None)
