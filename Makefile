@@ -7,6 +7,7 @@
 #   WORKERS=2           test processes side by side
 #   PYTEST=...          arguments for pytest, such as PYTEST="tests/test_up.py -x"
 #   LIVE=...            arguments for `make bench-live`, such as LIVE="--alone --quick"
+#   TASKS=...           arguments for `make bench-tasks`, such as TASKS="--only celery,huey --quick"
 #   STRESS=...          arguments for `make stress`, such as STRESS="--steps 200 --clients 400 --seed 7"
 #   ROUNDS=31 SEED=1    of `make chaos`: faults in each case, about 1,000 in all (an hour); CHAOS="--database postgresql
 #                       --server redis --only TEXT --variant NAME --json FILE"
@@ -25,14 +26,16 @@ SEED ?= 1
 SEEDS ?= 5
 CHAOS ?=
 LIVE ?=
+TASKS ?=
+PEERS ?= .venv-peers
 STRESS ?=
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format pytest bench bench-live chaos kills stress outside clean install install-dev
+.PHONY: help run test lint format pytest bench bench-live bench-tasks chaos kills stress outside clean install install-dev
 
 help: ## what there is to make
-	@sed -n "s/^\([a-z-]*\):.*## /\1|/p" Makefile | awk -F"|" "{ printf \"make %-10s %s\\n\", \$$1, \$$2 }"
+	@sed -n "s/^\([a-z-]*\):.*## /\1|/p" Makefile | awk -F"|" "{ printf \"make %-11s %s\\n\", \$$1, \$$2 }"
 
 run: install ## the whole site in this terminal; PORT=8080 make run
 	@exec $(BIN)/python manage.py up
@@ -56,6 +59,10 @@ bench: install-dev ## measure, and fail when a figure misses its bound
 
 bench-live: install-dev ## measure 1,000 to 5,000 open streams, beside nchan and django-eventstream
 	$(BIN)/python -m benchmarks.live $(LIVE)
+
+bench-tasks: install-dev ## measure tasks that do nothing, beside Celery, Dramatiq, huey and taskiq
+	@.ci/install "$(PEERS)" benchmarks/tasks/requirements.txt "$(PYTHON)" || echo "Goes on without the others." >&2
+	$(BIN)/python -m benchmarks.tasks --peers $(PEERS)/bin/python $(TASKS)
 
 chaos: install-dev ## inject faults into real processes, and fail when a promise is broken
 	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED) $(CHAOS)
