@@ -30,9 +30,9 @@ from messaging.taskqueue.outbox import databases
 from messaging.taskqueue.waiting import COUNTED
 
 FOUND = {
-    "unsent": gettext_lazy("The listener sent it: its process had ended before, or Redis was away."),
-    "lost": gettext_lazy("The listener sent it again: its queue did not have it any more."),
-    "unreadable": gettext_lazy("It cannot be read: somebody changed the row by hand. It stays."),
+    "unsent": gettext_lazy("sent by the listener: its process had ended before, or Redis was away"),
+    "lost": gettext_lazy("sent again by the listener: its queue did not have it any more"),
+    "unreadable": gettext_lazy("cannot be read: somebody changed the row by hand, and it stays"),
 }
 
 
@@ -81,7 +81,7 @@ class PendingTaskAdmin(ReadingAdmin[PendingTask]):
     change_list_template = "admin/messaging/pending.html"
 
     class Media:
-        css = {"all": ("messaging/admin/messages.css",)}  # noqa: RUF012
+        css = {"all": ("messaging/admin/messages.css", "messaging/admin/queues.css")}  # noqa: RUF012
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PendingTask]:
         return super().get_queryset(request).defer("body", "options")
@@ -116,8 +116,8 @@ class PendingTaskAdmin(ReadingAdmin[PendingTask]):
     @admin.display(description=gettext_lazy("why it waits"))
     def why(self, row: PendingTask) -> SafeString:
         if row.resent == "unreadable":
-            words = _("cannot be read")
-        elif row.sent_at is None:
+            return format_html('<span class="mb-bad">{}</span>', FOUND["unreadable"])
+        if row.sent_at is None:
             overdue = row.look_at <= timezone.now()
             words = _("not sent, and overdue") if overdue else _("sent soon by the process that enqueued it")
         else:

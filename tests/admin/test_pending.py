@@ -43,7 +43,7 @@ def test_what_waits_and_why(admin: Client) -> None:
     for said in (
         "Waiting: 5, the oldest for 2 min",
         "Not sent yet: 3.",
-        "1: The listener sent it again: its queue did not have it any more.",
+        "1 &times; sent again by the listener: its queue did not have it any more",
         "not sent, and overdue",
         "sent soon by the process that enqueued it",
         "sent once, until its queue says that it has it",
