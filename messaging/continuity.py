@@ -29,10 +29,12 @@ class Stand(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Why entries may be missing, a key of ``REASONS`` ("" = none is), and where to go on from."""
+    """Why entries may be missing, a key of ``REASONS`` ("" = none is), where to go on from, and how many are missing
+    (``None``: not known)."""
 
     reason: str
     stand: Stand
+    missed: int | None = None
 
 
 def judge(stood: Stand, now: Bounds, *, run_id: str, found: bool) -> Verdict:
@@ -50,7 +52,8 @@ def judge(stood: Stand, now: Bounds, *, run_id: str, found: bool) -> Verdict:
         if at > now.last or (now.first is not None and now.first < at):
             return Verdict("rolled back", start)
         if stood.added is None or gone > stood.added:
-            return Verdict("trimmed", start if now.entries else end)
+            missed = None if stood.added is None else gone - stood.added
+            return Verdict("trimmed", start if now.entries else end, missed)
     return Verdict(_restarted(stood, run_id), stood._replace(epoch=now.epoch, run_id=run_id))
 
 

@@ -131,7 +131,7 @@ class Dispatcher:
     def _look_again(self, stood: Stand, found: reading.Reading) -> Stand:
         """Something is not as it was. Go on from where that leads, once more through what Redis may have forgotten."""
         now = log.bounds(self._client, self.partition)
-        reason, stand = judge(stood, now, run_id=found.run_id, found=found.found)
+        reason, stand, _ = judge(stood, now, run_id=found.run_id, found=found.found)
         if reason in ("rolled back", "restarted"):
             stand = stand._replace(position=self._earlier(stood.position, now))
         if reason:

@@ -110,7 +110,7 @@ class Relay:
     def _look_again(self, read: reading.Reading) -> None:
         """Something is not as it was. Go on from where that leads, and record what may have been lost."""
         stood, now = self._stand, log.bounds(self._client, self.partition)
-        reason, stand = judge(stood, now, run_id=read.run_id, found=read.found)
+        reason, stand, missed = judge(stood, now, run_id=read.run_id, found=read.found)
         if reason == "restarted" and self._client.get(keys.ended_in_order()) == stood.run_id.encode():
             reason = ""  # it was ended after all who publish, and wrote what it had
         if reason or stand[:3] != stood[:3]:
@@ -124,6 +124,7 @@ class Relay:
                         from_position=str(stood.position),
                         to_epoch=now.epoch,
                         to_position=str(now.first or now.last),
+                        missed=missed,
                         noticed_at=datetime.now(UTC),
                     )
         if reason:

@@ -133,6 +133,12 @@ CASES = (
         short=False,
         most=1,
     ),
+    Case(
+        "connection cut during COMMIT",
+        (databases.commit_that_does_not_arrive, databases.commit_without_an_answer),
+        world={"database_proxied": True},
+        database="postgresql",
+    ),
     Case("kill PostgreSQL", (databases.kill_postgresql, databases.kill_backend), database="postgresql"),
 )
 

@@ -4,8 +4,10 @@ import os
 import signal
 import time
 
+from tests.chaos.proxy import Fault
 from tests.chaos.world import World
 from tests.processes import children_of
+from tests.waiting import eventually
 
 DOWN_SECONDS = 65.0
 
@@ -39,6 +41,26 @@ def kill_backend(world: World) -> None:
     backends = [pid for pid, line in children_of(world.postgres.process.pid).items() if "tests" in line]
     if backends:
         os.kill(world.random.choice(backends), signal.SIGKILL)
+
+
+def commit_that_does_not_arrive(world: World) -> None:
+    """Connections are cut by the request to COMMIT: nothing was committed."""
+    _cut_commits(world, "cut")
+
+
+def commit_without_an_answer(world: World) -> None:
+    """Connections are cut behind it: all was committed, and nobody was told."""
+    _cut_commits(world, "reply")
+
+
+def _cut_commits(world: World, fault: Fault) -> None:
+    proxy = world.database_proxy
+    assert proxy
+    struck = proxy.struck
+    proxy.fault = fault
+    eventually(lambda: proxy.struck > struck + 2, timeout=30, message="commits are cut")
+    world.pause(0.2, 0.4)
+    proxy.fault = ""
 
 
 def minute_long_transaction(world: World) -> None:

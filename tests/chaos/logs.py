@@ -6,6 +6,7 @@ from typing import Any
 
 import redis
 
+from tests.chaos.checker import Position
 from tests.chaos.rows import Rows
 
 LEASE = "messaging:{listener}:lease"
@@ -22,14 +23,19 @@ def epoch_of(partition: int) -> str:
     return f"messaging:{{{partition}}}:epoch"
 
 
+def last_of(client: redis.Redis, partition: int) -> Position:
+    """The position of the newest entry that there ever was."""
+    info: Any = client.xinfo_stream(log_of(partition))
+    ms, _, seq = info["last-generated-id"].partition(b"-")
+    return int(ms), int(seq)
+
+
 def is_read(client: redis.Redis, rows: Rows, partition: int) -> bool:
     """Does the relay's cursor stand at the end of this partition?"""
     epoch, position = rows.cursor(partition)
     if not client.exists(log_of(partition)):
         return position == (0, 0) or not client.exists(epoch_of(partition))
-    info: Any = client.xinfo_stream(log_of(partition))
-    last = tuple(int(part) for part in info["last-generated-id"].split(b"-"))
-    return (epoch.encode(), position) == (client.get(epoch_of(partition)) or b"", last)
+    return (epoch.encode(), position) == (client.get(epoch_of(partition)) or b"", last_of(client, partition))
 
 
 def most_copies(client: redis.Redis, partitions: int) -> int:

@@ -25,6 +25,8 @@ class Proxy:
     refuse  each command is answered with ``refusal``, an error reply, and the server does not hear of it
     """
 
+    counts = True  # commands of the Redis protocol
+
     def __init__(self, port: int) -> None:
         self._target = port
         self.fault: Fault = ""
@@ -40,9 +42,14 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._listening.getsockname()[1])
+
+    @property
     def url(self) -> str:
         """For ``MESSAGING["URL"]``."""
-        return f"redis://127.0.0.1:{self._listening.getsockname()[1]}/0"
+        return f"redis://127.0.0.1:{self.port}/0"
 
     def lead_to(self, port: int) -> None:
         """New connections end there; those that there are stay where they are."""
@@ -90,7 +97,7 @@ class Proxy:
         with suppress(OSError):
             while data := source.recv(65536):
                 whole = not commands.pending
-                count = commands.feed(data) if to_server else 0
+                count = commands.feed(data) if to_server and self.counts else 0
                 if to_server and self.fault == "refuse":
                     self.struck += 1
                     if not whole:  # the server has its beginning
@@ -126,6 +133,30 @@ class Proxy:
             target.sendall(data)
             source.shutdown(socket.SHUT_WR)
             time.sleep(0.1)
+            return False
+        target.sendall(data)
+        return True
+
+
+class CommitProxy(Proxy):
+    """In front of PostgreSQL: ``cut`` and ``reply`` strike only requests to COMMIT, and the answers to them."""
+
+    counts = False
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self._committing: set[socket.socket] = set()  # clients
+
+    def _pass(self, data: bytes, source: socket.socket, target: socket.socket, to_server: bool) -> bool:
+        if to_server and b"COMMIT" in data:
+            self._committing.add(source)
+            if self.fault == "cut":
+                self.struck += 1
+                return False
+        elif to_server:
+            self._committing.discard(source)
+        elif self.fault == "reply" and target in self._committing:
+            self.struck += 1
             return False
         target.sendall(data)
         return True

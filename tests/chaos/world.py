@@ -18,7 +18,7 @@ from tests.chaos.checker import Expected, Seen
 from tests.chaos.guarded import GuardedServers
 from tests.chaos.logs import LEASE, is_read, most_copies
 from tests.chaos.nursery import Child, Nursery
-from tests.chaos.proxy import Proxy
+from tests.chaos.proxy import CommitProxy, Proxy
 from tests.chaos.rows import Rows
 from tests.postgres import PostgresServer
 from tests.servers import TestServer
@@ -53,6 +53,7 @@ class World:
         proxied: bool = False,
         listener_proxied: bool = False,
         guarded: bool = False,
+        database_proxied: bool = False,
         postgres: PostgresServer | None = None,
     ) -> None:
         self.random = random.Random(seed)
@@ -73,12 +74,15 @@ class World:
         self.broken: list[str] = []  # what a fault found wrong by itself
         self._memory_mb = 0
         self._names = self._strangers = self._turns = 0
-        self._ledgers: dict[int, str] = {}  # by the writer's process
+        self.ledgers: dict[int, str] = {}  # by the writer's process
         self.listeners: list[Child] = []
         self.writers: list[Child] = []
         make = GuardedServers if guarded else TestServer
         self.broker: Any = make(binary=binary, options=server)
         self.proxy = Proxy(self.broker.port) if proxied else None
+        self.database_proxy = CommitProxy(config["PORT"]) if database_proxied else None
+        if self.database_proxy:
+            self._config = config | {"PORT": self.database_proxy.port}
         self.rows.trace(drop_index=variant == "no_conflict_clause")
 
     def __enter__(self) -> "World":
@@ -87,8 +91,9 @@ class World:
     def __exit__(self, *_: object) -> None:
         for child in (*self.writers, *self.listeners):
             child.kill()
-        if self.proxy:
-            self.proxy.close()
+        for each in (self.proxy, self.database_proxy):
+            if each:
+                each.close()
         self.broker.remove()
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -114,7 +119,7 @@ class World:
             lanes=1 if self.partitions == 1 else 5,
         )  # fmt: skip
         self.writers.append(child)
-        self._ledgers[child.pid] = path.stem
+        self.ledgers[child.pid] = path.stem
         return child
 
     def start_crowd(self, size: int) -> Child:
@@ -128,10 +133,6 @@ class World:
         )  # fmt: skip
         self._crowds[child.pid] = names
         return child
-
-    def ledger_of(self, writer: Child) -> str:
-        """The name under which it publishes."""
-        return self._ledgers[writer.pid]
 
     @property
     def partitions(self) -> int:
@@ -203,8 +204,8 @@ class World:
         committed and whose messages were sent (and one that was rolled back), as far as they publish so at all."""
         wanted = ["ok"] if self._direct > 0 else []
         if self._direct < 1:
-            wanted += ["committed", "aborted"] if rolled_back else ["committed"]
-        self._noted(wanted, [self._ledgers[writer.pid] for writer in self.writers], timeout)
+            wanted += ["committed"] + ["aborted"] * rolled_back
+        self._noted(wanted, [self.ledgers[writer.pid] for writer in self.writers], timeout)
 
     def crowd_published(self, crowd: Child, timeout: float = 120.0) -> None:
         """Wait until each of its threads has noted a message that Redis has."""
@@ -271,7 +272,6 @@ class World:
     def seen(self, *, settled: bool, count_copies: bool) -> Seen:
         """Everything that the checker needs."""
         memory = max((child.memory_mb() for child in self.listeners), default=0)
-        said = [path.read_text(errors="replace") for path in self.directory.glob("*.said")]
         return Seen(
             facts=[fact for path in sorted(self.directory.glob("*.ledger")) for fact in ledger.read(path)],
             rows=self.rows.messages(),
@@ -280,7 +280,7 @@ class World:
             quarantined=self.rows.quarantined(),
             settled=settled,
             copies=most_copies(self.redis(), self.partitions) if count_copies else 0,
-            log_lines=sum(len(text.splitlines()) for text in said),
+            log_lines=len(self.words().splitlines()),
             memory_mb=max(self._memory_mb, memory),
         )
 

@@ -568,7 +568,7 @@ def test_without_the_check_of_the_epoch_a_rebirth_would_lose_messages(
 ) -> None:
     """The known-bad variant: a relay that goes on from where it stood."""
     monkeypatch.setattr(
-        relay, "judge", lambda stood, now, run_id, found: ("", stood._replace(epoch=now.epoch))
+        relay, "judge", lambda stood, now, run_id, found: ("", stood._replace(epoch=now.epoch), None)
     )
     add(broker.client(), encode(new_event("c", 1, source="/s")), id="99999999999999-0")
     ours = new_relay()
@@ -610,7 +610,7 @@ def test_entries_cut_off_before_they_were_read_are_recorded(database: str, clien
     drain(ours)
     assert stored(database) == [1, 7, 8, 9]
     (gap,) = Gap.objects.using(database).all()
-    assert gap.reason == "trimmed"
+    assert (gap.reason, gap.missed) == ("trimmed", 5)
     assert gap.to_position == str(log.bounds(client, 0).first)
 
 

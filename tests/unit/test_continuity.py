@@ -30,20 +30,20 @@ def holds(
     ],
 )
 def test_nothing_is_lost_while_our_entry_is_there_or_all_that_went_was_read(now: Bounds, found: bool) -> None:
-    reason, stand = judge(STOOD, now, run_id="r1", found=found)
+    reason, stand, _ = judge(STOOD, now, run_id="r1", found=found)
     assert (reason, stand.epoch, stand.position) == ("", "e1", AT)
 
 
 @pytest.mark.parametrize("now", [holds(Position(1, 0), Position(300, 0), epoch="e2"), NOTHING])
 @pytest.mark.parametrize("found", [True, False])
 def test_another_epoch_is_another_log(now: Bounds, found: bool) -> None:
-    reason, stand = judge(STOOD, now, run_id="r1", found=found)
+    reason, stand, _ = judge(STOOD, now, run_id="r1", found=found)
     assert (reason, stand.epoch, stand.position) == ("reborn", now.epoch, START)
 
 
 def test_the_first_epoch_that_is_seen_is_no_loss() -> None:
     now = holds(Position(1, 0), Position(2, 0))
-    reason, stand = judge(Stand("", "", START), now, run_id="r1", found=True)
+    reason, stand, _ = judge(Stand("", "", START), now, run_id="r1", found=True)
     assert (reason, stand.epoch, stand.run_id, stand.position) == ("", "e1", "r1", START)
 
 
@@ -58,24 +58,23 @@ def test_the_first_epoch_that_is_seen_is_no_loss() -> None:
     ],
 )
 def test_a_log_that_lost_its_end_is_read_again(now: Bounds) -> None:
-    reason, stand = judge(STOOD, now, run_id="r1", found=False)
+    reason, stand, _ = judge(STOOD, now, run_id="r1", found=False)
     assert (reason, stand.position) == ("rolled back", START)
 
 
-@pytest.mark.parametrize("stood", [STOOD, STOOD._replace(added=None)])
-def test_entries_cut_off_unread_are_a_loss(stood: Stand) -> None:
+@pytest.mark.parametrize(("added", "one", "all_"), [(STOOD.added, 1, 11), (None, None, None)])
+def test_entries_cut_off_unread_are_a_loss(added: int | None, one: int | None, all_: int | None) -> None:
+    stood = STOOD._replace(added=added)
     rest = holds(Position(150, 0), Position(200, 0), entries=10, added=61)
-    assert judge(stood, rest, run_id="r1", found=False) == ("trimmed", Stand("e1", "r1", START, 51))
+    assert judge(stood, rest, run_id="r1", found=False) == ("trimmed", Stand("e1", "r1", START, 51), one)
     everything = holds(None, Position(200, 0), added=61)
-    assert judge(stood, everything, run_id="r1", found=False) == (
-        "trimmed",
-        Stand("e1", "r1", Position(200, 0), 61),
-    )
+    end = Stand("e1", "r1", Position(200, 0), 61)
+    assert judge(stood, everything, run_id="r1", found=False) == ("trimmed", end, all_)
 
 
 def test_a_loss_is_told_once() -> None:
     for now in (holds(Position(150, 0), Position(200, 0)), holds(None, Position(200, 0))):
-        first, stand = judge(STOOD._replace(added=None), now, run_id="r1", found=False)
+        first, stand, _ = judge(STOOD._replace(added=None), now, run_id="r1", found=False)
         assert first == "trimmed"
         assert judge(stand, now, run_id="r1", found=False).reason == ""
         later = now._replace(
@@ -89,7 +88,7 @@ def test_a_loss_is_told_once() -> None:
 
 def test_a_server_that_was_restarted_may_have_lost_what_came_last() -> None:
     for now in (holds(Position(1, 0), AT), holds(Position(1, 0), Position(200, 0))):
-        reason, stand = judge(STOOD, now, run_id="r2", found=True)
+        reason, stand, _ = judge(STOOD, now, run_id="r2", found=True)
         assert (reason, stand.run_id, stand.position) == ("restarted", "r2", AT)
         assert judge(stand, now, run_id="r2", found=True).reason == ""
         assert judge(STOOD, now, run_id="", found=True).reason == ""  # an ACL forbids INFO
