@@ -110,6 +110,11 @@ def queues(alias: str) -> str:
     return f"{conf.NAMESPACE}:{alias}:queues"
 
 
+def asked(alias: str, worker: str) -> str:
+    """STRING with a time to live: what an operator wants of a worker (JSON)."""
+    return f"{conf.NAMESPACE}:{alias}:asked:{worker}"
+
+
 def queue(alias: str, name: str) -> tuple[str, ...]:
     """All keys of one queue, in the order of ``QUEUE``."""
     return _queue(conf.NAMESPACE, alias, name)

@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
+from messaging.taskqueue import draining
 from messaging.taskqueue.job import State
 from messaging.taskqueue.quantities import BUCKETS, quantile, together
 from messaging.taskqueue.queue import Queue
@@ -43,6 +44,29 @@ def test_how_queues_stand(mails: Queue) -> None:
     (found,) = run("queues", "mails", "--json").objects
     assert (found["queue"], found["workers"], found["dying"]) == ("mails", 1, 1)
     assert found["entered"] == pytest.approx(8 / 5, abs=0.3)
+
+
+def test_workers_are_told_to_drain(mails: Queue) -> None:
+    assert "No worker is there." in run("drain", "--all").err
+    assert run("drain").code == run("drain", "host", "--all").code == 2
+    for unit, worker in (
+        ("host:0:123", "host:1:abc"),
+        ("host:0:123", "host:2:def"),
+        ("other:1:456", "other:2:fed"),
+    ):
+        beat(mails, worker, unit=unit, backend="default")
+    assert run("drain", "host:2:def", "--stay").err.startswith(
+        "host:0:123 takes no more tasks, and stays, within"
+    )
+    said = draining.heard(mails.client, "default", "host:0:123")
+    assert said is not None
+    assert (said.wish, "@" in said.by) == ("stay", True)
+    assert draining.heard(mails.client, "default", "other:1:456") is None
+    assert len(run("drain", "--all", "--undo").err.splitlines()) == 2
+    assert (
+        "There is no worker 'nobody'. Those that there are: host:0:123, other:1:456."
+        in run("drain", "nobody").err
+    )
 
 
 def test_a_queue_that_stands_still(mails: Queue) -> None:

@@ -59,6 +59,15 @@ def test_a_part_that_keeps_failing_ends_it_with_its_last_words(supervisor: Super
     ]
 
 
+def test_a_part_that_ends_in_order_is_started_again_however_often(
+    supervisor: Supervisor, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLED", 0.0)
+    supervisor.start(child("work", "print('drained')"))
+    assert supervisor.run(lambda: interrupt_when(said.count(("work", "drained")) > 6), every=0.02) == 0
+    assert ("", "work has drained; starting it again") in said
+
+
 def test_a_part_that_cannot_start_is_not_tried_again(supervisor: Supervisor, said: Said) -> None:
     supervisor.start(child("listen", "import sys; sys.stderr.write('no such setting\\n'); sys.exit(3)"))
     assert supervisor.run(lambda: None, every=0.02) == 3

@@ -25,6 +25,7 @@ DRAINED, FAILED, CANNOT_START, DRAIN_TIMED_OUT, ENDED_AT_ONCE = 0, 1, 3, 5, 130
 
 RESTARTS = 5  # of one part within RESTART_WINDOW seconds; one more ends everything
 RESTART_WINDOW = 60.0
+SETTLED = 5.0  # seconds after which an end with 0 is an end in order: `messaging drain` asked for it
 RESTART_PAUSE = 0.5  # seconds before the first restart, doubled for each further one
 
 # `timeout` and some terminals send one Ctrl-C twice, to the process and to its group: that is one signal.
@@ -120,6 +121,7 @@ class _Watched:
     part: Part
     ends: deque[float] = field(default_factory=deque)  # when it ended by itself, lately
     restart_at: float | None = None
+    started_at: float = field(default_factory=time.monotonic)
 
 
 class Supervisor:
@@ -244,11 +246,16 @@ class Supervisor:
             if watched.restart_at is not None:
                 if now >= watched.restart_at:
                     watched.restart_at = None
+                    watched.started_at = now
                     self._start(watched.part)
             elif not watched.part.alive():
                 self._hang_up(watched.part)
                 while watched.ends and watched.ends[0] < now - RESTART_WINDOW:
                     watched.ends.popleft()
+                if _in_order(watched.part) and now - watched.started_at > SETTLED:
+                    watched.restart_at = now
+                    self.say("", f"{watched.part.name} has drained; starting it again")
+                    continue
                 watched.ends.append(now)
                 count = len(watched.ends)
                 if count > RESTARTS or _cannot_start(watched.part):
@@ -278,6 +285,11 @@ class Supervisor:
         self.stopping = True
         if self._at_once and not self._in_loop:
             raise KeyboardInterrupt  # out of whatever happens before the loop
+
+
+def _in_order(part: Part) -> bool:
+    """Whether it ended because somebody asked it to."""
+    return isinstance(part, Child) and part.process is not None and part.process.returncode == DRAINED
 
 
 def _cannot_start(part: Part) -> bool:

@@ -13,6 +13,7 @@ from messaging import connection
 from messaging.conf import conf
 from messaging.quantities import span
 from messaging.taskqueue import queues as known_queues
+from messaging.taskqueue.draining import QUIET
 from messaging.taskqueue.job import Job, queue_of
 from messaging.taskqueue.quantities import Counts, Minute, Paused, WorkerSeen, quantile, together
 from messaging.taskqueue.queue import Queue
@@ -31,7 +32,7 @@ class Standing(msgspec.Struct, kw_only=True):
     queue: str
     counts: Counts
     paused: Paused | None
-    workers: int  # processes that take from it, and were heard within a lease
+    workers: int  # processes that take from it, quiet ones aside, and were heard within a lease
     slots: int  # of these together, for all their queues
     busy: int  # of these
     entered: float
@@ -88,7 +89,7 @@ def _look(each: Queue) -> Standing:
         queue=each.name,
         counts=counts,
         paused=each.paused(),
-        workers=len(alive),
+        workers=sum(worker.facts.get("state") != QUIET for worker in alive),
         slots=sum(number(worker.facts, "slots") for worker in alive),
         busy=sum(number(worker.facts, "busy") for worker in alive),
         entered=round(sum(map(entered, rated)) / elapsed, 2),

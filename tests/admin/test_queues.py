@@ -10,6 +10,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from messaging.admin import asked
+from messaging.taskqueue.draining import Asked, heard
 from messaging.taskqueue.job import State
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.standing import queue
@@ -239,6 +240,29 @@ def test_workers(admin: Client, mails: Queue) -> None:
     html = get(admin, WORKERS)
     assert "One process works, 1 of 10 slots are busy." in html
     assert "silent" in html
+
+
+def test_a_worker_is_asked_to_drain(admin: Client, staff: Staff, mails: Queue) -> None:
+    unit = "host:0:123"
+    for worker, state in (("host:1:abc", "working"), ("host:2:def", "quiet")):
+        beat(mails, worker, unit=unit, backend="default", state=state)
+    html = get(admin, WORKERS)
+    assert "All 2 processes of this worker do so." in html
+    (url,) = set(re.findall(r'action="([^"]+/ask/)"', html))
+    assert "/ask/" not in get(staff("view_queue"), WORKERS)
+    assert staff("view_queue", "manage_task").post(url, {"wish": "end"}).status_code == 403
+    assert f"Worker {unit} takes no more tasks, and stays." in post(admin, url, wish="stay")
+    assert heard(mails.client, "default", unit) == Asked(
+        "stay", LogEntry.objects.latest("pk").user.get_username()
+    )
+    post(admin, url, wish="nonsense")
+    assert f"Worker {unit} drains and ends." in post(admin, url, wish="end")
+    assert heard(mails.client, "default", unit) == Asked(
+        "end", LogEntry.objects.latest("pk").user.get_username()
+    )
+    assert logged() == ["Asked to take no more tasks.", "Asked to drain and end."]
+    assert "It is not there any more." in post(admin, f"{WORKERS}host:9:xyz/ask/", wish="end")
+    assert "no worker takes from it" not in get(admin, QUEUES)
 
 
 @pytest.mark.django_db

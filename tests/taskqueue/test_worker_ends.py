@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from messaging.taskqueue.draining import Asked, ask, heard, units
 from messaging.taskqueue.job import State
+from messaging.taskqueue.standing import look
 from tests.processes import Process, exists
 from tests.taskqueue import worker_tasks as tasks
 from tests.taskqueue.workers import Workshop, processes_of
@@ -25,6 +27,7 @@ def workers(workshop_of_the_file: Workshop) -> Workers:
         "at once": work("--queues", "at-once", "--concurrency", "1"),
         "killed": work("--queues", "shared", "--id", "killed"),
         "orphaned": work("--queues", "orphaned"),
+        "asked": work("--queues", "asked", "--processes", "2"),
     }
 
 
@@ -103,6 +106,34 @@ def test_tasks_of_a_dead_machine_run_elsewhere_and_an_outage_of_redis_is_two_lin
     job = workshop.job(result)
     assert (job.state, len(job.attempts)) == (State.SUCCEEDED, 1)
     assert worker.stderr.count("WARNING") == 2 + worker.stderr.count("are ready again"), worker.stderr
+
+
+def test_an_operator_asks_it_to_take_no_more_and_to_end(workshop: Workshop, workers: Workers) -> None:
+    worker, queue = workers["asked"], workshop.queue("asked")
+    result = running(workshop, "asked", "asked")
+    (unit,) = units({each.id: each for each in queue.workers()}).values()
+    assert len(unit.workers) == 2
+    ask(queue.client, unit, Asked("stay", "anna"))
+    worker.wait_for("takes no more tasks, as anna asked")
+    eventually(lambda: look([queue])[0].workers == 0, timeout=30)
+    busy = int(workshop.job(result).attempts[0].worker.split(":")[-2])
+    (idle,) = set(processes_of(worker)) - {busy}
+    os.kill(idle, signal.SIGKILL)  # who takes its place stays quiet too
+    worker.wait_for("another one starts")
+    behind = tasks.add.using(queue_name="asked").enqueue(1, 2)
+    workshop.set("asked")
+    assert workshop.ended(result).state is State.SUCCEEDED
+    eventually(lambda: len(queue.workers()) == 2, timeout=30)
+    assert workshop.job(behind).state is State.READY
+    ask(queue.client, unit, Asked("go on", "anna"))
+    assert workshop.ended(behind).state is State.SUCCEEDED
+    last = running(workshop, "asked", "asked last")
+    ask(queue.client, unit, Asked("end", "anna"))
+    worker.wait_for("drains and ends, as anna asked")
+    workshop.set("asked last")
+    assert worker.wait() == 0
+    assert workshop.job(last).state is State.SUCCEEDED
+    assert heard(queue.client, "default", unit.name) is None
 
 
 def test_a_burst_ends_when_nothing_is_left(workshop: Workshop) -> None:

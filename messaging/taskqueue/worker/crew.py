@@ -22,7 +22,7 @@ ENTRY = "messaging.taskqueue.worker"
 class Member:
     """One process, from its start to its end. All but ``held`` belongs to the supervisor's main thread."""
 
-    def __init__(self, plan: Plan, *, budget: int, piped: bool) -> None:
+    def __init__(self, plan: Plan, *, budget: int, piped: bool, quiet: bool = False) -> None:
         mine, theirs = socket.socketpair()
         with theirs:
             environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -36,7 +36,8 @@ class Member:
                 pass_fds=[theirs.fileno()],
             )
         mark = new_mark()
-        orders = Orders(plan=plan, mark=mark, budget=budget, python_path=os.environ.get("PYTHONPATH"))
+        path = os.environ.get("PYTHONPATH")
+        orders = Orders(plan=plan, mark=mark, budget=budget, python_path=path, quiet=quiet)
         mine.sendall(msgspec.json.encode(orders) + b"\n")
         self.channel: Channel[FromProcess] = Channel(mine, messages.from_process)
         self.worker = worker_id(plan.name, self.process.pid, mark)

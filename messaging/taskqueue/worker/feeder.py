@@ -62,6 +62,7 @@ class Feeder:
         self._suspects = Suspects(tell)
         self._once = threading.Lock()
         self.claiming = True
+        self.quiet = False  # for now
         self.held: dict[str, Held] = {}  # written by this thread only
         self.last_renewal = time.monotonic()  # of the leases of what is held
 
@@ -79,6 +80,11 @@ class Feeder:
         """There may be something to claim, or a reason to end."""
         self._hungry = True
         self._events.put(None)
+
+    def hush(self, quiet: bool) -> None:
+        """Claim no more for now, or again."""
+        self.quiet = quiet
+        self.wake()
 
     def drain(self) -> None:
         """Claim no more."""
@@ -108,7 +114,13 @@ class Feeder:
             self.done(held)
 
     def _may_claim(self) -> bool:
-        return self.claiming and self._hungry and self._budget > 0 and len(self.held) < self._slots
+        return (
+            self.claiming
+            and not self.quiet
+            and self._hungry
+            and self._budget > 0
+            and len(self.held) < self._slots
+        )
 
     def _gather(self, *, block: bool) -> None:
         try:

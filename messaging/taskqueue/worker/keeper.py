@@ -13,18 +13,22 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 import django
 
 from messaging import connection
+from messaging.errors import BrokerError
 from messaging.loop import Loop, Outages
+from messaging.taskqueue import draining
+from messaging.taskqueue.draining import QUIET, Asked
 from messaging.taskqueue.job import Released
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.worker.crew import Member
 from messaging.taskqueue.worker.messages import Halt, Holding, Renewed
-from messaging.taskqueue.worker.plan import Plan
+from messaging.taskqueue.worker.plan import Plan, new_mark, worker_id
 from messaging.taskqueue.worker.sources import known_queues
 
 logger = logging.getLogger("messaging.work")
@@ -51,7 +55,9 @@ class Keeper:
         self._returning: Lost | None = None
         self._not_before = 0.0  # no sweep: leases may have run out while Redis was away
         self._since = time.time()
+        self._unit = worker_id(plan.name, os.getpid(), new_mark())
         self.given_back = 0
+        self.asked: Asked | None = None  # what an operator wants of this worker
         self.loops = [
             Loop("leases", self._renew, outages=outages),
             Loop("returns", self._give_back, outages=outages),
@@ -139,7 +145,15 @@ class Keeper:
             facts = self._facts(member)
             for queue in self._all():
                 queue.beat(member.worker, facts)
+        self.asked = draining.heard(self._client, self._plan.alias, self._unit)
+        if self.asked is not None and self.asked.wish == "go on":
+            self.obeyed()
         stopping.wait(self._plan.lease_ms / 3000)
+
+    def obeyed(self) -> None:
+        """What was asked is being done, and is not to be asked of whoever comes next."""
+        with suppress(BrokerError):
+            draining.done(self._client, self._plan.alias, self._unit)
 
     def _facts(self, member: Member) -> dict[str, object]:
         """What an admin page shows of a worker."""
@@ -149,6 +163,8 @@ class Keeper:
             "host": self._plan.name,
             "pid": member.pid,
             "supervisor": os.getpid(),
+            "unit": self._unit,
+            "backend": self._plan.alias,
             "since": int(member.since * 1000),
             "python": platform.python_version(),
             "django": django.get_version(),
@@ -156,7 +172,7 @@ class Keeper:
             "slots": self._plan.concurrency,
             "busy": len(held),
             "begun": member.begun,
-            "state": member.leaving or member.failure or ("working" if member.ready else "starting"),
+            "state": member.leaving or member.failure or self._state(member),
             "tasks": [
                 {
                     "id": each.id,
@@ -167,6 +183,11 @@ class Keeper:
                 for each, since in held[:SHOWN_TASKS]
             ],
         }
+
+    def _state(self, member: Member) -> str:
+        if self.asked is not None and self.asked.wish == "stay":
+            return QUIET
+        return "working" if member.ready else "starting"
 
     def _all(self) -> list[Queue]:
         """Every queue that a process may have claimed from."""

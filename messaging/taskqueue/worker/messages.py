@@ -19,6 +19,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     mark: str  # last part of its worker id
     budget: int  # tasks that it may begin; 0: no end
     python_path: str | None  # PYTHONPATH as it was
+    quiet: bool = False  # it begins without claiming
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -99,8 +100,14 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
     now: bool = False
 
 
+class Quiet(msgspec.Struct, frozen=True, tag="quiet"):
+    """Claim no more until it is taken back, and do not end."""
+
+    on: bool
+
+
 FromProcess = Ready | Took | Waits | Begins | Gave | Feels | Retiring | Loaded
-FromSupervisor = Renewed | Halt | Drain
+FromSupervisor = Renewed | Halt | Drain | Quiet
 
 _encode = msgspec.json.Encoder().encode
 from_process = msgspec.json.Decoder(FromProcess)

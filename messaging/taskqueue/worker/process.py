@@ -76,6 +76,7 @@ class Process:
             tell=channel.send,
             on_empty=self._ring,
         )
+        self._feeder.quiet = orders.quiet
         self._threads = Threads(plan.concurrency, done=self._feeder.done)
         self._coroutines = Coroutines(done=self._feeder.done)
         self._watchdog = Watchdog(
@@ -149,6 +150,8 @@ class Process:
                     self._feeder.last_renewal = self._heard_at
                 case messages.Halt(jobs, why):
                     self._halt(jobs, why)
+                case messages.Quiet(on):
+                    self._feeder.hush(on)
                 case messages.Drain(now):
                     self._drain()
                     if now:

@@ -45,6 +45,7 @@ class Staff:
         self.ever_ready = False  # any of them
         self.lost = 0  # ended by themselves
         self.hopeless = False  # they cannot start at all
+        self.quiet = False  # they take no more tasks for now
 
     @property
     def wanted(self) -> bool:
@@ -58,11 +59,17 @@ class Staff:
         for seat in self._seats:
             if seat.start_at is not None and now >= seat.start_at:
                 seat.start_at = None
-                seat.member = Member(self._plan, budget=seat.budget, piped=self._piped)
+                seat.member = Member(self._plan, budget=seat.budget, piped=self._piped, quiet=self.quiet)
                 hired.append(seat.member)
         if hired:
             self.members = [*self.members, *hired]
         return hired
+
+    def hush(self, quiet: bool) -> None:
+        """All take no more tasks, or take them again; those that are still to come as well."""
+        self.quiet = quiet
+        for member in self.members:
+            member.channel.send(messages.Quiet(quiet))
 
     def hire_no_more(self) -> None:
         """Who ends is not replaced any more."""

@@ -27,6 +27,7 @@ from messaging.standalone.supervisor import (
     SAME_SIGNAL,
     STOPPING,
 )
+from messaging.taskqueue.draining import QUIET
 from messaging.taskqueue.worker import messages
 from messaging.taskqueue.worker.crew import Member
 from messaging.taskqueue.worker.keeper import Keeper
@@ -51,7 +52,7 @@ class Report(msgspec.Struct, frozen=True):
     released: int
     lost: int  # processes that ended by themselves
     failures: list[str]  # what is wrong now
-    state: str  # starting | working | waiting | draining
+    state: str  # starting | working | waiting | quiet | draining
     at: float  # seconds since 1970
 
 
@@ -116,10 +117,13 @@ class Supervisor:
                 if not member.alive:
                     self._part(member)
             self._heed_signals()
+            self._heed_operator()
             self._staff.inspect()
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + 1.0
                 self._on_tick(self.report())
+        if self._keeper.asked is not None:
+            self._keeper.obeyed()
         if not self._keeper.finish(RETURN_SECONDS if self._signals < 2 else 2.0):
             logger.warning("Redis is away: what was held is taken back by other workers after its lease")
         self._on_tick(self.report())
@@ -131,7 +135,8 @@ class Supervisor:
         failures = sorted(
             {each.failure for each in self._staff.members if each.failure} | self._keeper.failures
         )
-        state = "waiting" if failures else "working" if claiming else "starting"
+        working = QUIET if self._staff.quiet else "working"
+        state = "waiting" if failures else working if claiming else "starting"
         return Report(
             processes=len(claiming),
             slots=len(claiming) * self._plan.concurrency,
@@ -248,6 +253,21 @@ class Supervisor:
         elif self._cut_at is not None and now >= self._cut_at:
             for member in self._staff.members:
                 member.kill(blamed="")
+
+    def _heed_operator(self) -> None:
+        asked = self._keeper.asked
+        if self._deadline is not None:
+            return
+        if asked is not None and asked.wish == "end":
+            logger.info("drains and ends, as %s asked", asked.by)
+            self._on_drain()
+            self._drain()
+            return
+        quiet = asked is not None and asked.wish == "stay"
+        if quiet != self._staff.quiet:
+            said = f"takes no more tasks, as {asked.by} asked" if asked and quiet else "takes tasks again"
+            logger.info("%s", said)
+            self._staff.hush(quiet)
 
     def _drain(self) -> None:
         self._deadline = time.monotonic() + self._plan.drain_seconds
