@@ -6,6 +6,7 @@ messaging.E003  a value out of its range
 messaging.E004  a database that is neither SQLite nor PostgreSQL
 messaging.E005  a CACHE_ALIAS that is no django-redis cache
 messaging.E006  a URL that is no Redis URL
+messaging.E007  REDACT_FIELDS or REDACT that name nothing
 messaging.W001  the cache lives in the broker's Redis database: cache.clear() would empty the log
 messaging.W006  CACHE_ALIAS is the default cache, which everybody uses and clears
 
@@ -38,6 +39,7 @@ from django_redis.cache import RedisCache
 from messaging.conf import conf, names
 from messaging.deployment import broker_target, deployment, target_of
 from messaging.errors import Misconfigured
+from messaging.redaction import BadField, Field
 
 _POSITIVE = (
     "PARTITIONS",
@@ -76,7 +78,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **options: An
     """All that can be said of the settings as they stand."""
     wrong = list(_keys())
     if not wrong:
-        wrong += [*_ranges(), *_database(), *_where(), *_cache()]
+        wrong += [*_ranges(), *_database(), *_where(), *_cache(), *_redaction()]
     return wrong
 
 
@@ -172,6 +174,23 @@ def _where() -> Iterator[CheckMessage]:
             hint="Give the broker an alias of its own, with another database number.",
             id="messaging.W006",
         )
+
+
+def _redaction() -> Iterator[CheckMessage]:
+    for text in conf.REDACT_FIELDS:
+        try:
+            Field.of(str(text))
+        except BadField as error:
+            yield Error(f"MESSAGING['REDACT_FIELDS']: {error}", id="messaging.E007")
+    if conf.REDACT:
+        try:
+            import_string(conf.REDACT)
+        except ImportError as error:
+            yield Error(
+                f"MESSAGING['REDACT']: {error}",
+                hint="The path of a function (event, user) -> event, such as 'shop.privacy.redact'.",
+                id="messaging.E007",
+            )
 
 
 def _is_django_redis(backend: object) -> bool:

@@ -14,12 +14,12 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import redis
 from redis.exceptions import RedisError
 
-from messaging import log
+from messaging import log, redaction
 from messaging.conf import conf
 from messaging.decoder import NotAnEvent
 from messaging.errors import InvalidMessage
@@ -48,6 +48,8 @@ class Export(NamedTuple):
     since: int = 0
     until: int | None = None
     may_hear: Callable[[str], bool] | None = None  # of a channel, by whoever asks
+    user: Any = None  # whoever asks
+    sees_all: bool = True  # are there the messages as published, or as this user may see them?
 
 
 class Found(NamedTuple):
@@ -56,6 +58,15 @@ class Found(NamedTuple):
     event: Event | None
     body: bytes  # the envelope; of an entry that is no event, all there is
     error: str = ""
+
+    def seen_by(self, user: Any) -> Found:
+        """As this user may see it."""
+        if not redaction.is_on():
+            return self
+        if self.event is None:
+            return self._replace(body=b"", error=redaction.UNREADABLE)
+        shown = redaction.redacted(self.event, user)
+        return self if shown is self.event else self._replace(event=shown, body=encode(shown))
 
 
 def ndjson(client: redis.Redis, export: Export) -> Iterator[bytes]:
@@ -127,8 +138,9 @@ def _chunks(
                 note(f"Cut here, after {after}: there are older ones, before position {found.location}.")
             )
             break
-        if _wanted(found, export):
-            parts.append(line(found))
+        seen = found.seen_by(export.user) if _is_heard(found, export) else None
+        if seen is not None and _is_sought(seen, export):  # by what is shown: a search must not tell the rest
+            parts.append(line(found if export.sees_all else seen))
             size += len(parts[-1])
             written += 1
         if size >= CHUNK_BYTES or read % CHUNK_READ == CHUNK_READ - 1:
@@ -143,13 +155,13 @@ def _chunks(
     yield b"".join(parts)
 
 
-def _wanted(found: Found, export: Export) -> bool:
+def _is_heard(found: Found, export: Export) -> bool:
+    channel = None if found.event is None else found.event.channel
+    return export.filter.takes(channel) and (export.may_hear is None or export.may_hear(channel or ""))
+
+
+def _is_sought(found: Found, export: Export) -> bool:
     event = found.event
-    channel = None if event is None else event.channel
-    if not export.filter.takes(channel):
-        return False
-    if export.may_hear is not None and not export.may_hear(channel or ""):
-        return False
     if export.search is None:
         return True
     if event is None:

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 from redis.exceptions import RedisError
 
-from messaging import connection, exporter, places
+from messaging import connection, exporter, places, redaction
 from messaging.live import query
 from messaging.live.access import may_hear
 from messaging.live.threads import Threads
@@ -86,6 +86,8 @@ def export(request: HttpRequest) -> HttpResponseBase:
         since=since,
         until=None if until < 0 else until,
         may_hear=lru_cache(maxsize=10_000)(partial(may_hear, request.user)),
+        user=request.user,
+        sees_all=redaction.may_see_all(request.user),
     )
     logger.info("%s exports messages as %s", request.user, form)
     lines = make(connection.client(timeout=5.0), wanted)

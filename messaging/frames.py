@@ -115,12 +115,12 @@ def channel_of(body: bytes | None) -> str | None:
 
 
 def message(
-    location: str, body: bytes | None, fields: Sequence[bytes], *, limit: int
+    location: str, body: bytes | None, fields: Sequence[bytes], *, limit: int, redacted: bool = False
 ) -> tuple[str | None, bytes]:
     """An entry -> (channel, the frame without its id). The channel is ``None`` if the entry is no event.
 
     A payload above ``limit`` bytes is cut: ``event`` is then without data, and ``cut`` has the payload's size and the
-    text of its first ``limit`` bytes.
+    text of its first ``limit`` bytes. ``redacted``: the body is not what was published, and the frame says so.
     """
     if body is None:
         reason = f"the entry has no field 'e': {shown(b' '.join(fields))}"
@@ -132,18 +132,25 @@ def message(
         return None, _unreadable(location, f"not UTF-8: {error.reason} at byte {error.start}", body, limit)
     except (msgspec.MsgspecError, RecursionError) as error:
         return None, _unreadable(location, f"not an event: {error}", body, limit)
-    if len(body) > limit and (cut := _cut(location, body, limit)) is not None:
+    if len(body) > limit and (cut := _cut(location, body, limit, redacted)) is not None:
         return channel, cut
     if b"\n" in body or b"\r" in body:  # between tokens only: inside a JSON string they are escaped
         body = body.translate(_NEWLINES)
+    if redacted:
+        return channel, b'data: {"at":"%b","event":%b,"redacted":true}\n\n' % (location.encode(), body)
     return channel, b'data: {"at":"%b","event":%b}\n\n' % (location.encode(), body)
+
+
+def withheld(location: str, reason: str, size: int) -> bytes:
+    """The frame, without its id, of an entry of which nothing may be shown."""
+    return _data({"at": location, "error": reason, "cut": {"size": size, "text": ""}})
 
 
 def _unreadable(location: str, reason: str, raw: bytes, limit: int) -> bytes:
     return _data({"at": location, "error": reason, "cut": {"size": len(raw), "text": _text(raw[:limit])}})
 
 
-def _cut(location: str, body: bytes, limit: int) -> bytes | None:
+def _cut(location: str, body: bytes, limit: int, redacted: bool) -> bytes | None:
     """A frame without the payload if that is above the limit, else ``None``."""
     members = _members.decode(body)
     data, base64 = members.pop("data", None), members.pop("data_base64", None)
@@ -159,7 +166,8 @@ def _cut(location: str, body: bytes, limit: int) -> bytes | None:
         size, text = len(whole), whole[:limit]
         if size <= limit:
             return None
-    return _data({"at": location, "event": members, "cut": {"size": size, "text": _text(text)}})
+    facts = {"at": location, "event": members, "cut": {"size": size, "text": _text(text)}}
+    return _data(facts | {"redacted": True} if redacted else facts)
 
 
 def _data(facts: Any) -> bytes:

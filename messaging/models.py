@@ -101,7 +101,10 @@ class Message(models.Model):
                 name="messaging_message_ordered",
             ),
         )
-        permissions = (("publish_message", _("Can publish messages")),)
+        permissions = (
+            ("publish_message", _("Can publish messages")),
+            ("view_unredacted", _("Can download and export what is redacted on pages")),
+        )
         default_permissions = ("view", "delete")
 
     def __str__(self) -> str:

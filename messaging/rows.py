@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from copy import copy
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
+from messaging import redaction
 from messaging.event import Event
 from messaging.models import Message
 
@@ -45,3 +48,17 @@ def pending_row(event: Event, now: datetime, *, ordered: bool = False) -> Messag
         queued_at=now,
         ordered=ordered,
     )
+
+
+def seen_by(row: Message, user: Any) -> tuple[Message, bool]:
+    """A row as this user may see it, and whether that is less than what is stored. The row itself is left alone."""
+    if not redaction.is_on():
+        return row, False
+    event = row.as_event()
+    shown = redaction.redacted(event, user)
+    if shown is event:
+        return row, False
+    seen = copy(row)
+    seen.payload, seen.binary, seen.content_type = payload_text(shown), shown.binary, shown.content_type
+    seen.key, seen.attributes = shown.key, attributes_of(shown)
+    return seen, True

@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 from django.template.defaultfilters import filesizeformat
 from redis.exceptions import RedisError
 
-from messaging import connection, log, rendering, rows
+from messaging import connection, log, redaction, rendering, rows
 from messaging.decoder import NotAnEvent
 from messaging.errors import BrokerUnavailable
 from messaging.event import encode
@@ -35,6 +35,16 @@ class Single(NamedTuple):
     row: Message
     envelope: bytes
     error: str = ""
+    redacted: bool = False  # is it less than what was published?
+
+    def seen_by(self, user: Any) -> Single:
+        """As this user may see it."""
+        if not redaction.is_on():
+            return self
+        if self.error:
+            return self._replace(envelope=b"", error=redaction.UNREADABLE)
+        row, redacted = rows.seen_by(self.row, user)
+        return Single(row, encode(row.as_event()), redacted=True) if redacted else self
 
     def json(self) -> bytes:
         """``{"at", "event", "pk"}`` with the payload as it was published, or ``{"at", "error", "cut", "pk"}``."""
@@ -45,7 +55,8 @@ class Single(NamedTuple):
             # json, since it takes whatever a str may hold
             rest = json.dumps({"error": self.error, "cut": cut})[1:-1].encode()
             return b'{"at":%b,%b,"pk":%b}' % (head, rest, pk)
-        return b'{"at":%b,"event":%b,"pk":%b}' % (head, self.envelope, pk)
+        mark = b',"redacted":true' if self.redacted else b""
+        return b'{"at":%b,"event":%b%b,"pk":%b}' % (head, self.envelope, mark, pk)
 
 
 def stored(row: Message) -> Single:
@@ -112,6 +123,7 @@ def page(found: Single) -> dict[str, Any]:
     return {
         "message": row,
         "error": error,
+        "redacted": found.redacted,
         "channel_pattern": re.sub(r"[*?\[\]\\]", r"\\\g<0>", row.channel),
         "tokens": [] if row.binary else rendering.laid_out(row.payload, content_type=row.content_type),
         "hexdump": rendering.pretty(row.payload, True) if row.binary else "",

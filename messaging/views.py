@@ -21,7 +21,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
-from messaging import single
+from messaging import redaction, rows, single
 from messaging.attributes import check_attribute, check_channel
 from messaging.conf import conf
 from messaging.doctor.facts import cli
@@ -158,10 +158,12 @@ def message(request: HttpRequest, pk: int) -> HttpResponseBase:
 @require_safe
 @needs(VIEW)
 def raw(request: HttpRequest, pk: int) -> HttpResponse:
-    """The payload's bytes as a download."""
+    """The payload's bytes as a download: as published for those who may have that, else as they may see it."""
     row = get_object_or_404(Message, pk=pk)
     if not may_hear(request.user, row.channel):
         raise PermissionDenied(NOT_HEARD)
+    if not redaction.may_see_all(request.user):
+        row, _ = rows.seen_by(row, request.user)
     body, suffix = single.payload_file(row)
     name = re.sub(r"[^\w.-]+", "_", row.channel, flags=re.ASCII)[:80]
     kind = "application/octet-stream" if row.binary else "text/plain; charset=utf-8"
@@ -186,9 +188,13 @@ def _one(request: HttpRequest, found: single.Single) -> HttpResponse:
         if wants_json(request):
             return JsonResponse({"error": NOT_HEARD}, status=403)
         raise PermissionDenied(NOT_HEARD)
+    found = found.seen_by(request.user)
     if wants_json(request):
         return HttpResponse(found.json(), content_type="application/json")
-    context = single.page(found) | {"change_url": _admin_url(request, "change", found.row.pk)}
+    context = single.page(found) | {
+        "may_see_all": redaction.may_see_all(request.user),
+        "change_url": _admin_url(request, "change", found.row.pk),
+    }
     if request.user.has_perm(PUBLISH):
         context["again_url"] = _admin_url(request, "publish_again", found.row.pk)
     return render(request, "messaging/message.html", context)

@@ -8,12 +8,13 @@ import msgspec
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from messaging import redaction
 from messaging.admin.consoles import at
 from messaging.errors import TaskUnreadable
 from messaging.quantities import size, span
 from messaging.rendering import decoded, laid_out, preview, visible
 from messaging.taskqueue.job import Attempt, Job, State
-from messaging.taskqueue.payloads import decode_body
+from messaging.taskqueue.payloads import Body, decode_body
 
 SHOWN = 30  # attempts on the time line, the newest
 BAR = 1000  # units that the time line is wide
@@ -86,11 +87,19 @@ def brief(job: Job) -> str:
         body = decode_body(job.body)
     except TaskUnreadable:
         return preview(decoded(job.body[:1000]), False, limit=ARGUMENTS)
-    parts = [_json(each) for each in body.args] + [
-        f"{name}={_json(each)}" for name, each in body.kwargs.items()
-    ]
+    args, kwargs = _shown(body)
+    parts = [_json(each) for each in args] + [f"{name}={_json(each)}" for name, each in kwargs.items()]
     text = visible(", ".join(parts))
     return text if len(text) <= ARGUMENTS else text[: ARGUMENTS - 1] + "…"
+
+
+def _shown(body: Body) -> tuple[list[Any], dict[str, Any]]:
+    if not redaction.is_on():
+        return body.args, body.kwargs
+    kwargs = redaction.argument(body.kwargs)
+    return [redaction.argument(each) for each in body.args], kwargs if isinstance(kwargs, dict) else {
+        "*": kwargs
+    }
 
 
 def _json(value: Any) -> str:
@@ -119,8 +128,9 @@ def _arguments(job: Job) -> list[tuple[str, str]]:
         body = decode_body(job.body)
     except TaskUnreadable:
         return [("text", decoded(job.body))]
-    call: dict[str, Any] = {"args": body.args} if body.args else {}
-    call |= body.kwargs if not body.args else {"kwargs": body.kwargs} if body.kwargs else {}
+    args, kwargs = _shown(body)
+    call: dict[str, Any] = {"args": args} if args else {}
+    call |= kwargs if not args else {"kwargs": kwargs} if kwargs else {}
     return _coloured(_json(call) if call else "{}")
 
 

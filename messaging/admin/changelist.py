@@ -21,6 +21,8 @@ from django.db.models.functions import Left, Right
 from django.db.models.sql.compiler import SQLCompiler
 from django.http import HttpRequest
 
+from messaging import redaction
+from messaging import rows as rows_of
 from messaging.admin.filters import ChannelFilter, MessageFilter
 from messaging.models import Message
 from messaging.quantities import moment
@@ -41,6 +43,7 @@ _KNOWN = {"channel", "type", "since", "from", "to", "state", SEARCH_VAR, PAGE_VA
 class MessageChangeList(ChangeList):
     """A page of messages: pending rows first, then stored ones in the order of the log, the newest first."""
 
+    viewer: Any
     ids: list[int]  # of all rows that are listed, on any page
     is_capped: bool  # are there more than can be listed?
     scanned_back_to: datetime | None = None  # where a scan stopped looking; None: it saw everything
@@ -69,6 +72,7 @@ class MessageChangeList(ChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Message]:
         """The rows that are listed, and no others: what an action gets when all of them are chosen."""
         super().get_queryset(request, exclude_parameters)  # the filters take their parameters
+        self.viewer = request.user
         self.ids = self.find(LISTED + 1)
         self.is_capped = len(self.ids) > LISTED
         del self.ids[LISTED:]
@@ -80,7 +84,8 @@ class MessageChangeList(ChangeList):
             wanted = list(paginator.page(self.page_num).object_list)
         except InvalidPage:
             raise IncorrectLookupParameters from None
-        rows = {row.pk: row for row in in_brief(self.root_queryset.filter(pk__in=wanted))}
+        brief = in_brief(self.root_queryset.filter(pk__in=wanted))
+        rows = {row.pk: row for row in (seen_in_brief(brief, request.user) if redaction.is_on() else brief)}
         self.result_list = [rows[pk] for pk in wanted if pk in rows]
         self.result_count = paginator.count
         self.full_result_count = None
@@ -105,12 +110,22 @@ class MessageChangeList(ChangeList):
         if term:
             stored = stored.filter(matching(term))
             pending = self._bounded(pending, "queued_at").filter(matching(term))
-        found = list(pending.order_by(*NEWEST_PENDING).values_list("pk", flat=True)[:limit])
+        found = self._first(pending.order_by(*NEWEST_PENDING), limit, term)
         if left := limit - len(found):
             one_channel = any(isinstance(spec, ChannelFilter) and spec.value for spec in filters)
             newest = NEWEST_OF_CHANNEL if one_channel else NEWEST_STORED
-            found += stored.order_by(*newest).values_list("pk", flat=True)[:left]
+            found += self._first(stored.order_by(*newest), left, term)
         return found
+
+    def _first(self, rows: QuerySet[Message], limit: int, term: str) -> list[int]:
+        """The first keys. The database has searched what is stored: of that, only what is seen may count."""
+        if not (term and redaction.is_on()):
+            return list(rows.values_list("pk", flat=True)[:limit])
+        words = [word.lower() for word in term.split()]
+        seen = (
+            (row.pk, rows_of.seen_by(row, self.viewer)[0]) for row in rows[:limit].iterator(chunk_size=200)
+        )
+        return [pk for pk, row in seen if all(_has(row, word) for word in words)]
 
     def _exactly(self, term: str) -> list[int]:
         """A whole event id or a position is looked up in its index, in the whole table, whatever the filters say."""
@@ -146,6 +161,15 @@ def matching(term: str) -> Q:
     return found
 
 
+def _has(row: Message, word: str) -> bool:
+    """What :func:`matching` asks of the database, in Python."""
+    payload = "" if row.binary else row.payload.lower()
+    escaped = word if word.isascii() else json.dumps(word)[1:-1]
+    return (
+        any(word in text for text in (payload, row.key.lower(), row.event_id.lower())) or escaped in payload
+    )
+
+
 class ByteLength(Func):
     """How many bytes a text takes, in UTF-8."""
 
@@ -161,3 +185,13 @@ def in_brief(rows: QuerySet[Message]) -> QuerySet[Message]:
     return rows.defer("payload", "attributes").annotate(
         head=Left("payload", PREVIEWED), stored_bytes=ByteLength("payload"), tail=Right("payload", 2)
     )
+
+
+def seen_in_brief(rows: QuerySet[Message], user: Any) -> list[Message]:
+    """The same as this user may see it: what is redacted has to be read whole."""
+    found = []
+    for stored in rows.defer(None):
+        row, _ = rows_of.seen_by(stored, user)
+        vars(row)["head"] = row.payload[:PREVIEWED]
+        found.append(row)
+    return found

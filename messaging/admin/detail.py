@@ -8,6 +8,7 @@ import msgspec
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from messaging import rows
 from messaging.admin.columns import RESENT, milliseconds, state_of
 from messaging.admin.reading import live_url, page_url
 from messaging.event import Event
@@ -126,6 +127,7 @@ def payload(row: Message) -> dict[str, Any]:
 
 def context(row: Message, request: HttpRequest) -> dict[str, Any]:
     """For ``message/detail.html``."""
+    row, redacted = rows.seen_by(row, request.user)
     event = event_of(row)
     publish_url = page_url("publish")
     return {
@@ -140,4 +142,6 @@ def context(row: Message, request: HttpRequest) -> dict[str, Any]:
         "live_url": live_url(row.channel),
         "page_url": page_url("message", row.pk),
         "channel": visible(row.channel),
+        "redacted": redacted,
+        "shown": row,
     }

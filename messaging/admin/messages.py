@@ -13,6 +13,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from messaging import redaction, rows
 from messaging.admin import detail
 from messaging.admin.changelist import SCANNED, ByteLength, MessageChangeList
 from messaging.admin.columns import Columns, outbox_summary
@@ -96,6 +97,8 @@ class MessageAdmin(Columns, PostingAdmin):
     def payload_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The whole payload as a file; a text is its characters, not its JSON string."""
         row = self.seen(request, object_id)
+        if not redaction.may_see_all(request.user):
+            row, _redacted = rows.seen_by(row, request.user)
         body, suffix = payload_file(row)
         return download(body, f"message-{row.pk}.{suffix}")
 
@@ -116,8 +119,8 @@ class MessageAdmin(Columns, PostingAdmin):
             text = _("The chosen messages hold %s. Choose fewer at a time.") % size(total)
             self.message_user(request, text, messages.ERROR)
             return None
-        rows = sorted(chosen, key=lambda row: (row.is_pending, row.log_ms, row.log_seq, row.pk))
-        return self.again_from_list(request, rows)
+        wanted = sorted(chosen, key=lambda row: (row.is_pending, row.log_ms, row.log_seq, row.pk))
+        return self.again_from_list(request, wanted)
 
     @admin.action(description=gettext_lazy("Delete selected messages"), permissions=["delete"])
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Message]) -> HttpResponse | None:

@@ -19,6 +19,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from messaging import redaction
 from messaging.admin.columns import PREVIEW
 from messaging.admin.filters import SUGGESTIONS, channel_names
 from messaging.admin.reading import ReadingAdmin
@@ -30,6 +31,7 @@ from messaging.models import Message
 from messaging.quantities import clock, size
 from messaging.rendering import preview, visible
 from messaging.republisher import prepare_again, publish_again
+from messaging.rows import seen_by
 
 LAST_CHANNEL = "messaging.last_channel"  # in the session
 SAMPLE = 5  # messages that the confirmation shows
@@ -76,6 +78,12 @@ class PostingAdmin(ReadingAdmin[Message]):
         pk = request.GET.get("template", "")
         if pk.isascii() and pk.isdigit() and len(pk) < 19 and self.has_view_permission(request):
             row = self.get_queryset(request).filter(pk=int(pk)).first()
+            if row is not None and not redaction.may_see_all(request.user) and seen_by(row, request.user)[1]:
+                text = _(
+                    "Parts of it are not shown to you: it can be published again as it is, and not edited."
+                )
+                self.message_user(request, text, messages.WARNING)
+                return {"channel": row.channel}
             if row is not None:
                 initial = PublishForm.initial_from(row)
                 if "payload" not in initial:
@@ -182,7 +190,7 @@ class PostingAdmin(ReadingAdmin[Message]):
             "total": size(sum(len(row.payload_bytes) for row in rows)),
             "channels": channels.most_common(10),
             "other_channels": max(0, len(channels) - 10),
-            "sample": [_sampled(row) for row in rows[:SAMPLE]],
+            "sample": [_sampled(seen_by(row, request.user)[0]) for row in rows[:SAMPLE]],
             "left_out": max(0, len(rows) - SAMPLE),
             "refused": list(_refused(rows)),
             "action": action,

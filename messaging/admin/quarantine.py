@@ -11,7 +11,7 @@ from django.contrib.admin import helpers
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
 from django.db.models.functions import Left, Length
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -21,6 +21,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from messaging import redaction
 from messaging.admin.reading import ReadingAdmin, download
 from messaging.admin.tables import when
 from messaging.models import Quarantine
@@ -31,6 +32,7 @@ from messaging.rendering import decoded, hexdump, visible
 REASON = 160  # characters of a reason in a list
 MOST = 10_000  # entries that one action takes: a few seconds
 SAMPLE = 5  # entries that the confirmation shows
+HIDDEN = gettext_lazy("not shown: what cannot be read cannot be redacted")
 
 
 @admin.register(Quarantine)
@@ -56,7 +58,23 @@ class QuarantineAdmin(ReadingAdmin[Quarantine]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Quarantine]:
         rows = super().get_queryset(request)
+        if not redaction.may_see_all(request.user):  # a reason quotes what it is about
+            return rows.defer("body", "reason").annotate(
+                body_bytes=Length("body"), reason_head=Value(str(HIDDEN)), hidden=Value(True)
+            )
         return rows.defer("body").annotate(body_bytes=Length("body"), reason_head=Left("reason", REASON + 1))
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Quarantine | None:
+        """One of them; its name has its reason in it."""
+        row = super().get_object(request, object_id, from_field)
+        if row is not None and not redaction.may_see_all(request.user):
+            row.reason = str(HIDDEN)
+        return row
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return self.search_fields if redaction.may_see_all(request.user) else ()
 
     def get_urls(self) -> list[URLPattern]:
         paths = [
@@ -75,6 +93,8 @@ class QuarantineAdmin(ReadingAdmin[Quarantine]):
     def body_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The bytes, as a file."""
         row = self._seen(request, object_id)
+        if not redaction.may_see_all(request.user):
+            raise PermissionDenied(HIDDEN)
         return download(bytes(row.body), f"entry-{row.location}.bin")
 
     def render_change_form(
@@ -82,11 +102,12 @@ class QuarantineAdmin(ReadingAdmin[Quarantine]):
     ) -> HttpResponse:
         row: Quarantine | None = kwargs.get("obj")
         if row is not None:
-            body = bytes(row.body)
+            may_see = redaction.may_see_all(request.user)
+            body = bytes(row.body) if may_see else str(HIDDEN).encode()
             context |= {
                 "title": _("Quarantined entry"),
                 "body_text": decoded(body),
-                "body_hex": hexdump(body),
+                "body_hex": hexdump(body) if may_see else str(HIDDEN),
                 "may_retry": self.has_retry_permission(request),
             }
         return super().render_change_form(request, context, *args, **kwargs)
@@ -143,6 +164,7 @@ class QuarantineAdmin(ReadingAdmin[Quarantine]):
                 len(stay),
             )
             reason = visible(stay[0].reason[:REASON])
+            reason = reason if redaction.may_see_all(request.user) else str(HIDDEN)
             self.message_user(request, text % {"count": len(stay), "reason": reason}, messages.WARNING)
         if not done:
             self.message_user(request, _("It is not in quarantine any more."), messages.WARNING)
@@ -232,7 +254,7 @@ class QuarantineAdmin(ReadingAdmin[Quarantine]):
 
     @admin.display(description=gettext_lazy("reason"))
     def reason_text(self, row: Quarantine) -> str:
-        return visible(row.reason)
+        return str(HIDDEN) if hasattr(row, "hidden") else visible(row.reason)
 
     @admin.display(description=gettext_lazy("size"))
     def body_size(self, row: Any) -> str:

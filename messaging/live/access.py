@@ -23,6 +23,7 @@ from messaging.conf import conf
 from messaging.live import tickets
 from messaging.live.filters import Filter
 from messaging.live.rights import Rights, decider
+from messaging.live.sight import Sight
 from messaging.live.threads import Threads
 from messaging.live.tickets import Ticket
 from messaging.patterns import matches_any
@@ -83,13 +84,13 @@ def admit(claim: Claim, *, again: bool = False) -> Admission | None:
     filter_ = claim.filter
     public = Filter.of(conf.LIVE_PUBLIC)
     if conf.LIVE_PUBLIC and public.covers_all(filter_):
-        return Admission(filter_, anywhere=True)
+        return Admission(filter_.seen_by(Sight.of(None)), anywhere=True)
     shown, decide = claim.ticket, decider()
     if shown is not None:
         if not Filter.of(shown.channels).covers_all(filter_):
             return None
         if not shown.user:
-            return Admission(filter_, anywhere=True)
+            return Admission(filter_.seen_by(Sight.of(None)), anywhere=True)
         user = _user(shown.user)
     else:
         user = user_of(claim.session_key)
@@ -105,7 +106,7 @@ def admit(claim: Claim, *, again: bool = False) -> Admission | None:
             return None
         if filter_.exact is None:
             filter_ = filter_.within(rights)
-    return Admission(filter_, str(user.pk), shown is not None, claim)
+    return Admission(filter_.seen_by(Sight.of(user)), str(user.pk), shown is not None, claim)
 
 
 def user_of(session_key: str) -> Any:

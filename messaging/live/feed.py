@@ -127,3 +127,11 @@ class Feed:
             frames.append(frame)
         last = at + len(frames)
         return Chunk(frames, size, end=last, where=self._items[last + offset - 1].where)
+
+
+class SightedFeed(Feed):
+    """Of those to whom one user's sight is given: frames are made for them alone."""
+
+    def add(self, item: Item, serial: int) -> None:
+        sight = self.filter.sight
+        super().add(item if sight is None else sight.item(item), serial)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from messaging.live.rights import Rights
 from messaging.patterns import is_pattern, matches_any
 
+if TYPE_CHECKING:
+    from messaging.live.sight import Sight
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A set of names and globs; none at all takes everything. With ``rights``, of that only what they allow."""
+    """A set of names and globs; none at all takes everything. With ``rights``, of that only what they allow;
+    with a ``sight``, as its bearer sees it."""
 
     patterns: tuple[str, ...] = ()
     rights: Rights | None = None
     asking: bool = False  # may ``takes`` ask, and block?
+    sight: Sight | None = None
     names: frozenset[str] = field(init=False, compare=False)
     globs: tuple[str, ...] = field(init=False, compare=False)
 
@@ -33,6 +39,9 @@ class Filter:
     def within(self, rights: Rights) -> Filter:
         """Of what it takes, only what these rights allow."""
         return replace(self, rights=rights)
+
+    def seen_by(self, sight: Sight | None) -> Filter:
+        return self if sight is None else replace(self, sight=sight)
 
     def blocking(self) -> Filter:
         """The same for a thread: it asks for rights that are not known yet."""

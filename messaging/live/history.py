@@ -4,17 +4,18 @@ been trimmed. Blocks; runs on a thread.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import redis
 
 from messaging import log
 from messaging.conf import conf
-from messaging.frames import Place, Where, channel_of, format_id, message
+from messaging.frames import Place, Where, channel_of, format_id
 from messaging.live import stored
 from messaging.live.filters import Filter
 from messaging.live.pages import Gap, Page, Source
 from messaging.live.ring import Item, in_order, renumbered
+from messaging.live.sight import Framer, framer, seen
 from messaging.log import Entry, Position
 
 PROBE_ENTRIES = 20
@@ -23,10 +24,16 @@ PAGE_BYTES = 4 * 1024 * 1024
 SCAN_ENTRIES = 5000  # how far back history is looked for entry by entry
 
 
-def item_of(entry: Entry, epoch: str) -> Item:
-    """An entry as a frame, for a reader of its partition alone."""
-    channel, data = message(entry.location, entry.body, entry.fields, limit=conf.LIVE_PAYLOAD_BYTES)
-    return Item.alone(entry.partition, Place(epoch, *entry.position), channel, data)
+def items_of(entries: Iterable[Entry], epoch: str) -> list[Item]:
+    """Entries as frames, for a reader of their partition alone."""
+    frame = framer()
+    return [_item(entry, epoch, frame) for entry in entries]
+
+
+def _item(entry: Entry, epoch: str, frame: Framer) -> Item:
+    channel, data, body = frame(entry.location, entry.body, entry.fields)
+    item = Item.alone(entry.partition, Place(epoch, *entry.position), channel, data)
+    return item if body is None else item._replace(body=body)
 
 
 # -- what came after a place --------------------------------------------------------------------------------------
@@ -59,7 +66,7 @@ def after(client: redis.Redis, since: Where, filter_: Filter, *, upto: Where | N
     if len(since) > 1:
         items.sort(key=lambda item: (item.own[1:], item.partition))
         items = list(renumbered(items, since))
-    return Page(items, tuple(where))
+    return Page(items if filter_.sight is None else seen(items, filter_.sight), tuple(where))
 
 
 def _source(
@@ -84,7 +91,7 @@ def _source(
         found = stored.behind(partition, since, first, filter_)
         if found is not None:
             return found
-    items = [item_of(entry, since.epoch) for entry in entries if filter_.takes(channel_of(entry.body))]
+    items = items_of((entry for entry in entries if filter_.takes(channel_of(entry.body))), since.epoch)
     upto = Place(since.epoch, *entries[-1].position) if entries else since
     return Source(items, upto, more)
 
@@ -122,7 +129,7 @@ def before(client: redis.Redis, origin: Where, filter_: Filter, *, count: int) -
         oldest.append(scanned)
     if len(items) < count and filter_.exact is not None:
         items += stored.older(filter_.exact, oldest, count - len(items))
-    return in_order(items, origin)[-count:]
+    return seen(in_order(items, origin)[-count:], filter_.sight)
 
 
 def _scan(
@@ -142,7 +149,7 @@ def _scan(
     page, scanned = PROBE_ENTRIES, 0
     while len(found) < count and scanned < SCAN_ENTRIES and oldest > enough:
         entries = log.newest(client, partition, count=page, before=Position(*oldest[1:]))
-        found += [item_of(entry, origin.epoch) for entry in entries if filter_.takes(channel_of(entry.body))]
+        found += items_of((entry for entry in entries if filter_.takes(channel_of(entry.body))), origin.epoch)
         if entries:
             oldest = Place(origin.epoch, *entries[-1].position)
         if len(entries) < page:

@@ -19,9 +19,9 @@ from messaging.frames import Place, Where, format_id, named
 from messaging.live import stopping
 from messaging.live.access import Gate
 from messaging.live.counters import counters
-from messaging.live.feed import Feed
+from messaging.live.feed import Feed, SightedFeed
 from messaging.live.filters import Filter
-from messaging.live.history import item_of
+from messaging.live.history import items_of
 from messaging.live.pages import Gap
 from messaging.live.reader import Reader
 from messaging.live.ring import Item, Ring, renumbered
@@ -116,7 +116,8 @@ class Hub:
         self.start()
         feed = self._feeds.get(stream.filter)
         if feed is None:
-            feed = self._feeds[stream.filter] = Feed(stream.filter)
+            kind = Feed if stream.filter.sight is None else SightedFeed
+            feed = self._feeds[stream.filter] = kind(stream.filter)
             self._routes.clear()
         feed.clients += 1
         self.streams.add(stream)
@@ -168,7 +169,7 @@ class Hub:
             self._early.append((partition, entries, epoch))
             return
         counters.entries += len(entries)
-        items: Sequence[Item] = [item_of(entry, epoch) for entry in entries]
+        items: Sequence[Item] = items_of(entries, epoch)
         if len(self.heads) > 1:
             items = list(renumbered(items, self.heads))
         for item in items:

@@ -19,6 +19,7 @@ from messaging.live.counters import counters
 from messaging.live.pages import Gap, Page
 from messaging.live.ring import Item, in_order
 from messaging.live.ring import newest as newest_of
+from messaging.live.sight import seen
 from messaging.live.threads import Resting
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ async def newest(stream: Stream, count: int) -> AsyncGenerator[bytes, None]:
         items = hub.ring.newest(stream.filter, count)
     else:
         items = await _allowed(stream, hub.ring.items() if count else [], count)
+    items = seen(items, stream.filter.sight)
     if len(items) < count:
         older = partial(
             history.before, origin=origin, filter_=stream.filter.blocking(), count=count - len(items)
@@ -69,7 +71,7 @@ async def missed(stream: Stream) -> AsyncGenerator[bytes, None]:
                 continue
             stream.join()
             wanted = [item for item in items if item.everyone or stream.filter.takes(item.channel)]
-            for chunk in _counted(stream, wanted):
+            for chunk in _counted(stream, seen(wanted, stream.filter.sight)):
                 yield chunk
             return
         if stream.replayed > conf.LIVE_CATCH_UP:

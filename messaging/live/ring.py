@@ -21,6 +21,7 @@ class Item(NamedTuple):
     frame: bytes
     data: int = 0  # where in the frame the part behind the id begins
     everyone: bool = False  # a gap: every stream gets it, whatever its filter
+    body: bytes | None = None  # the event, if what is shown of it depends on who looks
 
     @classmethod
     def of(cls, partition: int, where: Where, channel: str | None, data: bytes) -> Item:
@@ -40,7 +41,7 @@ class Item(NamedTuple):
         """The same with the id of another reader, who came by another order of the partitions."""
         if where == self.where:
             return self
-        return Item.of(self.partition, where, self.channel, self.frame[self.data :])
+        return Item.of(self.partition, where, self.channel, self.frame[self.data :])._replace(body=self.body)
 
 
 class Ring:

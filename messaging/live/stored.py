@@ -10,10 +10,11 @@ from django.db.models import Q, QuerySet
 
 from messaging import event, keys, log
 from messaging.conf import conf
-from messaging.frames import Place, message
+from messaging.frames import Place
 from messaging.live.filters import Filter
 from messaging.live.pages import Gap, Source
 from messaging.live.ring import Item
+from messaging.live.sight import framer
 from messaging.models import Cursor, Message
 from messaging.relay import READER
 
@@ -83,5 +84,5 @@ def _place(row: Message) -> Place:
 def _row_item(row: Message) -> Item:
     place, partition = _place(row), row.partition or 0
     body = event.encode(row.as_event())
-    channel, data = message(row.location or "", body, (), limit=conf.LIVE_PAYLOAD_BYTES)
-    return Item.alone(partition, place, channel, data)
+    channel, data, kept = framer()(row.location or "", body, ())
+    return Item.alone(partition, place, channel, data)._replace(body=kept)

@@ -186,7 +186,10 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "message",
                 "verbose_name_plural": "messages",
-                "permissions": (("publish_message", "Can publish messages"),),
+                "permissions": (
+                    ("publish_message", "Can publish messages"),
+                    ("view_unredacted", "Can download and export what is redacted on pages"),
+                ),
                 "default_permissions": ("view", "delete"),
                 "indexes": [
                     models.Index(fields=["log_ms", "log_seq"], name="messaging_message_log"),
