@@ -73,6 +73,7 @@ class Conf:
     READY_NEEDS_WORKER: bool = False  # /readyz answers 503 while tasks wait that no worker takes
     SCHEDULE: dict[str, Any] = {}  # noqa: RUF012 (recurring tasks by name: {"task": path, "cron": line}, see schedule.py)
     TASK_LISTS: dict[str, Any] = {}  # noqa: RUF012 (foreign list -> path of the task that gets its items, see tasklists.py)
+    ALERTS: dict[str, Any] = {}  # noqa: RUF012 (thresholds of signals: dead letters, waits, silence, see alerts.py)
 
     # -- the table
     PRUNE_DAYS: float = 0.0  # the listener removes rows older than this; 0 = never

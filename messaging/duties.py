@@ -1,4 +1,4 @@
-"""What a listener does for tasks -> its loops: subscribers' events, recurring tasks, plain lists, the tasks' outbox.
+"""What a listener does for tasks -> its loops: subscribers' events, recurring tasks, lists, the tasks' outbox, alerts.
 
 These stand above the listener, which imports this module by its name when it begins to work, and does without where
 nobody has Django's Tasks.
@@ -12,6 +12,7 @@ from collections.abc import Callable
 import redis
 
 from messaging import log
+from messaging.alerts import Watch
 from messaging.conf import conf
 from messaging.cursors import LostFence
 from messaging.dispatch import Dispatcher
@@ -29,6 +30,7 @@ def loops(client: redis.Redis, outages: Outages, *, block_ms: Callable[[], int])
     return [
         *(_dispatch(Dispatcher(client, each, subscriptions), outages, block_ms) for each in partitions),
         Loop("outbox of tasks", outbox.sweep_step, outages=outages),
+        *([Loop("alerts", Watch(client).step, outages=outages)] if conf.ALERTS else ()),
         *([Loop("schedule", Clock(client).step, outages=outages)] if conf.SCHEDULE else ()),
         *(
             Loop(f"list {name!r} of tasks", TaskList(client, name, path).step, outages=outages)

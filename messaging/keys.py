@@ -110,6 +110,11 @@ def queues(alias: str) -> str:
     return f"{conf.NAMESPACE}:{alias}:queues"
 
 
+def alerts() -> str:
+    """HASH: what an alert is about -> the step of it that was told last."""
+    return f"{conf.NAMESPACE}:alerts"
+
+
 def asked(alias: str, worker: str) -> str:
     """STRING with a time to live: what an operator wants of a worker (JSON)."""
     return f"{conf.NAMESPACE}:{alias}:asked:{worker}"

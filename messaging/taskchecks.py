@@ -4,6 +4,7 @@ messaging.E010  a subscribers.py that cannot be imported: events of its subscrib
 messaging.E011  a subscriber that cannot be called with an event, or whose backend or queue is not there
 messaging.E012  an entry of MESSAGING['SCHEDULE'] that cannot work, or whose task is not there
 messaging.E013  an entry of MESSAGING['TASK_LISTS'] whose task is not there, or a list that is captured as well
+messaging.E014  MESSAGING['ALERTS'] that cannot work
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def check_tasks(app_configs: Sequence[AppConfig] | None = None, **options: Any) 
     """All of it; a site without any of it need not have Django's Tasks."""
     wrong = list(_modules())
     try:
-        scheduled, lists = conf.SCHEDULE, conf.TASK_LISTS
+        scheduled, lists, alerts = conf.SCHEDULE, conf.TASK_LISTS, conf.ALERTS
     except Misconfigured:
         return wrong  # messaging.E002 says so
     if subscribers.registered:
@@ -33,6 +34,8 @@ def check_tasks(app_configs: Sequence[AppConfig] | None = None, **options: Any) 
         wrong += _schedule()
     if lists:
         wrong += _lists()
+    if alerts:
+        wrong += _alerts()
     return wrong
 
 
@@ -43,6 +46,13 @@ def _modules() -> Iterator[CheckMessage]:
             hint="Events of the subscribers in it wait for a release that knows them.",
             id="messaging.E010",
         )
+
+
+def _alerts() -> Iterator[CheckMessage]:
+    try:
+        import_module("messaging.alerts").thresholds()
+    except Misconfigured as error:
+        yield Error(str(error), hint="messaging/alerts.py shows what it may be.", id="messaging.E014")
 
 
 def _subscribers() -> Iterator[CheckMessage]:

@@ -45,7 +45,7 @@ def left_keys(server: TestServer) -> list[str]:
     """Keys that stay for ever and are not the log's; none on a server that the test has ended."""
     client = server.client()
     known = {name(partition) for partition in log.partitions() for name in (keys.log, keys.epoch, keys.fence)}
-    known |= {keys.ended_in_order(), keys.tokens()}
+    known |= {keys.ended_in_order(), keys.tokens(), keys.alerts()}
     try:
         found = [key.decode(errors="replace") for key in client.scan_iter()]
     except redis.ConnectionError:
