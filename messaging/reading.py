@@ -10,6 +10,17 @@ import redis
 from messaging import keys, log
 from messaging.log import Entry, Position
 
+# Of a position's two numbers; a stream takes up to 2**64 - 1 from whoever gives an id by hand.
+LARGEST = 2**63 - 1
+
+
+class OutOfReach(ValueError):
+    """The next entry has a position that no column holds: ``position``."""
+
+    def __init__(self, position: Position) -> None:
+        super().__init__(f"the log has an entry at {position}, and no table takes a number above {LARGEST}")
+        self.position = position
+
 
 class Reading(NamedTuple):
     """What one look at the log saw."""
@@ -21,7 +32,8 @@ class Reading(NamedTuple):
 
 
 def read(client: redis.Redis, partition: int, after: Position, *, count: int, block_ms: int) -> Reading:
-    """Up to ``count`` entries behind a position; waits up to ``block_ms`` for one. Raises what redis-py raises."""
+    """Up to ``count`` entries behind a position; waits up to ``block_ms`` for one. Raises what redis-py raises, and
+    :class:`OutOfReach`."""
     name, at = keys.log(partition), str(after)
     pipe = client.pipeline(transaction=False)
     # Replies as they come: to shape them takes redis-py 1 us an entry, and 200 us for INFO.
@@ -35,11 +47,20 @@ def read(client: redis.Redis, partition: int, after: Position, *, count: int, bl
         if isinstance(reply, Exception):
             raise reply
     return Reading(
-        log.entries_of(partition, log.stream_of(streams)),
+        _within_reach(log.entries_of(partition, log.stream_of(streams))),
         (epoch or b"").decode(),
         _run_id(info),
         bool(found) or after == log.START,
     )
+
+
+def _within_reach(entries: list[Entry]) -> list[Entry]:
+    for number, entry in enumerate(entries):
+        if entry.position.ms > LARGEST or entry.position.seq > LARGEST:
+            if number == 0:
+                raise OutOfReach(entry.position)
+            return entries[:number]
+    return entries
 
 
 def _run_id(info: object) -> str:

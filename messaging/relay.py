@@ -25,6 +25,7 @@ logger = logging.getLogger("messaging.listen")
 READER = "relay"
 BATCH_BYTES = 8 * 1024 * 1024  # of entries held at a time; big events make small batches
 KNOWN_CHANNELS = 10_000  # names remembered, so that the table of channels is not asked again
+KEPT_ENTRIES = 10_000  # before those that get new positions
 TRIM_EVERY = 20_000  # entries stored between two looks at the length of the log
 
 # Beside threads that answer requests: after so many entries, so long a pause. To let go of the interpreter is not
@@ -87,7 +88,12 @@ class Relay:
         Raises :class:`LostFence`, what redis-py raises, or one of ``storage.NO_ROW_AT_FAULT`` when the database is away
         or unwell: call :meth:`reload` then and go on, no entry is lost. Any other refusal ends in the quarantine.
         """
-        read, position = self._read(block_ms), self.position
+        position = self.position
+        try:
+            read = self._read(block_ms)
+        except reading.OutOfReach as error:
+            self._renumber(error)
+            return 0
         if not read.found or (read.epoch, read.run_id) != self._stand[:2]:
             self._look_again(read)
             if (read.epoch, position) != (self._stand.epoch, self.position):
@@ -106,6 +112,15 @@ class Relay:
 
     def _read(self, block_ms: int) -> reading.Reading:
         return reading.read(self._client, self.partition, self.position, count=self._count, block_ms=block_ms)
+
+    def _renumber(self, error: reading.OutOfReach) -> None:
+        """Entries that could not be stored where they stand, since the cursor could not get there either."""
+        keep = (
+            KEPT_ENTRIES if max(self.position) < reading.LARGEST // 2 else 0
+        )  # or the next would be there again
+        moved = scripts.renumber(self._client, self.partition, first=str(error.position), keep=keep)
+        self.caught_up = False
+        logger.warning("partition %d: %s; %d entries have new positions", self.partition, error, moved)
 
     def _look_again(self, read: reading.Reading) -> None:
         """Something is not as it was. Go on from where that leads, and record what may have been lost."""

@@ -47,6 +47,7 @@ _record = Script("record")
 _peek = Script("peek")
 _move = Script("move")
 _trim = Script("trim")
+_renumber = Script("renumber")
 _advance = Script("advance")
 _take = Script("take")
 _lease = Script("lease")
@@ -103,6 +104,11 @@ def trim(client: redis.Redis, partition: int, *, keep: int, position: str, crowd
     """Drop entries up to ``position`` beyond the newest ``keep``, and all of them if more than ``crowded`` are there
     and the reader is far behind; how many were dropped."""
     return int(_trim.run(client, (keys.log(partition),), keep, position, crowded))
+
+
+def renumber(client: redis.Redis, partition: int, *, first: str, keep: int) -> int:
+    """New positions for the entries from ``first`` on; how many. Of those before it ``keep`` stay."""
+    return int(_renumber.run(client, (keys.log(partition),), first, keep))
 
 
 def advance(client: redis.Redis, schedule: str, tick_ms: int) -> bool:

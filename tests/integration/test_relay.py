@@ -441,6 +441,34 @@ def test_an_entry_at_a_position_from_the_far_future_stops_nobody(database: str, 
     assert stored(database) == [1, 2]
 
 
+LARGEST = 2**63 - 1
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        f"{LARGEST}-{LARGEST}",  # it can be stored, and no other one behind it
+        f"{LARGEST + 1}-0",
+        f"5-{LARGEST + 1}",
+        f"{2**64 - 1}-{2**64 - 2}",
+    ],
+)
+def test_an_entry_at_a_position_that_no_column_holds_stops_nobody(
+    any_broker: TestServer, sqlite: str, client: redis.Redis, at: str
+) -> None:
+    if not at.startswith("5-"):
+        publish(0)
+    ours = relay_all()
+    add(client, b'{"specversion":"1.0","id":"1","source":"/s","type":"t","subject":"c","data":1}', id=at)
+    publish(2)
+    drain(ours)
+    publish(3)
+    drain(ours)
+    assert {1, 2, 3} <= set(stored(sqlite))
+    relay_all()
+    assert gaps(sqlite) == (["rolled back"] if at == f"{LARGEST}-{LARGEST}" else [])
+
+
 # -- the size of a batch -----------------------------------------------------------------------------------------
 
 
