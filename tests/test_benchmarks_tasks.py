@@ -84,6 +84,7 @@ def held(
     *those: tuple[Contender, dict[str, float]],
     fails: str = "",
     wrong: str = "",
+    seconds: float = 60,
 ) -> tuple[Contest, list[str]]:
     rates = {one.name: by_setting for one, by_setting in those}
     turns: list[str] = []
@@ -97,7 +98,7 @@ def held(
 
     monkeypatch.setattr(contests, "clocked", clocked)
     ground: Any = None
-    contest = Contest(ground, Size(rounds=2, count=2000, trial=300), say=lambda what: None)
+    contest = Contest(ground, Size(rounds=2, count=2000, trial=300, seconds=seconds), say=lambda what: None)
     contest.hold([one for one, _ in those])
     return contest, turns
 
@@ -144,3 +145,9 @@ def test_tasks_that_were_not_done_well_are_no_success(monkeypatch: pytest.Monkey
     contest, _ = held(monkeypatch, contender("this", 9000.0), wrong="3 runs of 4 tasks")
     assert verdict("safe", contest.figures["this"]["safe"]) == "MISSED"
     assert "WRONG  this: 3 runs of 4 tasks" in notes(contest, {})
+
+
+def test_no_round_begins_that_would_take_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    contest, turns = held(monkeypatch, contender("this", 900.0), seconds=0)
+    assert turns == ["this"]
+    assert len(contest.rounds["this"]) == 1

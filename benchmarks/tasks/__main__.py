@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,14 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PEERS = ROOT / ".venv-peers" / "bin" / "python"  # made by `make bench-tasks`
 
-WHOLE = Size(rounds=3, count=20_000, trial=3000)
-QUICK = Size(rounds=1, count=4000, trial=0)
+WHOLE = Size(rounds=5, count=20_000, trial=1500, seconds=420)
+QUICK = Size(rounds=1, count=4000, trial=0, seconds=60)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     size = QUICK if options.quick else WHOLE
-    size = Size(options.rounds or size.rounds, options.tasks or size.count, size.trial)
+    size = replace(size, rounds=options.rounds or size.rounds, count=options.tasks or size.count)
     began, load = time.monotonic(), os.getloadavg()[0]
     with stage(with_postgresql=False, quick=options.quick) as ready:
         contest = _held(ready, size, [] if options.alone else options.only or NAMES, options.peers)
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     versions = _versions(options.peers)
     print(f"\n{notes(contest, versions)}")
     print(
-        f"\n{size.count:,} tasks in each of {size.rounds} rounds, in turns, medians; measured in "
+        f"\n{size.count:,} tasks in each of {len(contest.rounds['this'])} rounds, in turns, medians; measured in "
         f"{time.monotonic() - began:.0f} s; load before {load:.1f}"
     )
     ours = contest.figures["this"]
@@ -73,7 +74,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--only", type=_names, metavar="NAMES", help=f"beside these of the others: {','.join(NAMES)}"
     )
     parser.add_argument("--tasks", type=int, metavar="N", help="in each round")
-    parser.add_argument("--rounds", type=int, metavar="N")
+    parser.add_argument("--rounds", type=int, metavar="N", help="at most; fewer where they take long")
     parser.add_argument("--peers", type=Path, default=PEERS, metavar="PYTHON", help="the others' interpreter")
     parser.add_argument("--output", type=Path, help="the JSON file (default: one in benchmarks/results/)")
     return parser.parse_args(arguments)
@@ -115,16 +116,17 @@ def _say(what: str) -> None:
 
 
 def _versions(python: Path) -> dict[str, str]:
+    """Of the others, as their interpreter tells them."""
     if not python.exists():
         return {}
-    listed = subprocess.run(
-        [str(python), "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"],
-        capture_output=True,
-        check=True,
-        timeout=60,
+    asking = (
+        "import json, platform, importlib.metadata as of;"
+        "there = {each.name: each.version for each in of.distributions()};"
+        "print(json.dumps({'python': platform.python_version()} | there))"
     )
-    wanted = {*NAMES, "kombu", "taskiq-redis", "redis", "hiredis", "orjson", "uvloop"}
-    return {each["name"]: each["version"] for each in json.loads(listed.stdout) if each["name"] in wanted}
+    told = subprocess.run([str(python), "-c", asking], capture_output=True, check=True, timeout=60)
+    wanted = {*NAMES, "python", "kombu", "taskiq-redis", "redis", "hiredis", "orjson", "uvloop"}
+    return {name: version for name, version in sorted(json.loads(told.stdout).items()) if name in wanted}
 
 
 def _keep(kept: dict[str, Any], output: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from statistics import median
@@ -16,11 +17,13 @@ OURS = "this"
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many rounds, tasks in each, and tasks to try each setting with; 0: the first setting is taken untried."""
+    """How many rounds at most, tasks in each, and tasks to try each setting with; 0: the first one is taken untried.
+    No round begins, after the first, that would not be over within so many seconds."""
 
     rounds: int
     count: int
     trial: int
+    seconds: float
 
 
 @dataclass(slots=True)
@@ -39,13 +42,18 @@ class Contest:
 
     def hold(self, contenders: Sequence[Contender]) -> None:
         """Whatever a peer does, our figures stand; what ours does, ends it all."""
-        there = list(contenders)
+        began, there = time.monotonic(), list(contenders)
         self.notes = {each.name: each.note for each in contenders}
         for each in contenders:
             self._guarded(each, there, lambda each=each: self._choose(each))
+        longest = 0.0
         for number in range(self.size.rounds):
+            started = time.monotonic()
+            if number and started + longest > began + self.size.seconds:
+                break
             for each in there[number % len(there) :] + there[: number % len(there)]:
                 self._guarded(each, there, lambda each=each, number=number: self._round(each, number))
+            longest = max(longest, time.monotonic() - started)
         for each in there:
             self._sum_up(each)
         self._compare([each.name for each in there])
