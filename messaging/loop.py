@@ -133,7 +133,8 @@ def what_failed(error: Exception) -> str:
         return "the database is away"
     if isinstance(error, InternalError):
         return "the database cannot do it"  # read-only, over its quota, damaged
-    if isinstance(error, (BrokerFull, BrokerRefused, ResponseError, AuthenticationError)):
+    refusals = (BrokerFull, BrokerRefused, ResponseError, AuthenticationError)
+    if isinstance(error, refusals) or isinstance(error.__cause__, ResponseError):  # such as NOREPLICAS
         return f"Redis refuses ({_code(error)})"
     if isinstance(error, (BrokerError, RedisError)):
         return "Redis is away"

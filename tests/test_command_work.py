@@ -6,11 +6,13 @@ import httpx
 import pytest
 from pytest_django import Settings
 
+from messaging.taskqueue import standing
 from messaging.taskqueue.seam import BaseTaskBackend
 from messaging.taskqueue.worker.plan import Choice
 from messaging.taskqueue.worker.probing import SILENT_SECONDS, Probe
 from tests.commands import run
 from tests.conftest import Manage
+from tests.queued import enqueue
 from tests.servers import TestServer
 from tests.waiting import eventually
 
@@ -36,6 +38,25 @@ def test_a_person_and_a_probe_see_what_it_does(manage: Manage, broker: TestServe
         assert ready() == (200, [])
         assert client.head("/readyz").status_code == 200
         assert client.get("/else").status_code == 404
+        redis = broker.client()
+        redis.config_set("min-replicas-to-write", 1)
+
+        def refused() -> bool:
+            status, reasons = ready()
+            assert status == 503
+            assert "Redis refuses (NOREPLICAS)" in reasons, reasons
+            return True
+
+        eventually(refused, timeout=30)
+        redis.config_set("min-replicas-to-write", 0)
+        eventually(lambda: ready() == (200, []), timeout=30)
+        for each in redis.client_list():
+            if "b" in each["flags"]:  # waits for a task
+                redis.client_unblock(each["id"], error=True)
+        (called,) = enqueue(name="default")  # with an argument that it does not take: it ends all the same
+        queue = standing.queue("default", "default")
+        eventually(lambda: queue.counts().dead, timeout=30)
+        assert queue.get(called) is not None
         broker.stop()
         try:
             eventually(lambda: ready()[0] == 503 and "Redis" in ready()[1][0], timeout=30)

@@ -3,13 +3,16 @@
 import os
 import re
 import signal
+import time
+from typing import Any
 
 import pytest
 
 from messaging.taskqueue.job import NewJob, State, new_id
+from messaging.taskqueue.quantities import Swept
 from tests.processes import Process, exists
 from tests.taskqueue import worker_tasks as tasks
-from tests.taskqueue.workers import Workshop, processes_of
+from tests.taskqueue.workers import LEASE_SECONDS, Workshop, processes_of
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -24,7 +27,14 @@ def worker(workshop_of_the_file: Workshop) -> Process:
     )  # fmt: skip
 
 
-def test_sync_and_async_tasks_run(workshop: Workshop) -> None:
+@pytest.fixture(scope="module")
+def holding() -> list[Any]:
+    """A task that lasts for longer than a lease, enqueued by the first test for the others to run beside it."""
+    return []
+
+
+def test_sync_and_async_tasks_run(workshop: Workshop, holding: list[Any]) -> None:
+    holding.append(tasks.hold_the_interpreter.enqueue(int(LEASE_SECONDS * 1400)))
     results = [
         tasks.add.enqueue(1, 2),
         tasks.aadd.enqueue(3, 4),
@@ -144,6 +154,15 @@ def test_a_worker_says_what_it_does(workshop: Workshop) -> None:
     assert (facts["queues"], facts["slots"]) == ("*,mail=3", 4)
 
 
+def test_a_task_that_holds_the_interpreter_for_longer_than_a_lease_runs_once(
+    workshop: Workshop, holding: list[Any]
+) -> None:
+    job = workshop.ended(holding[0])
+    assert (job.state, len(job.attempts), job.crashes) == (State.SUCCEEDED, 1, 0)
+    assert workshop.marks().count("holds the interpreter") == 1
+    assert job.finished_ms - job.started_ms > LEASE_SECONDS * 1000
+
+
 def test_a_process_that_grows_too_large_is_replaced_after_its_tasks(
     workshop: Workshop, worker: Process
 ) -> None:
@@ -158,5 +177,27 @@ def test_a_process_that_somebody_ends_in_order_is_replaced(workshop: Workshop, w
     before = processes_of(worker)
     os.kill(before[0], signal.SIGTERM)
     eventually(lambda: len(set(processes_of(worker)) - set(before)) == 1, timeout=30)
-    assert worker.terminate() == 0
+
+
+def test_while_it_drains_it_keeps_its_tasks_for_longer_than_a_lease(
+    workshop: Workshop, worker: Process
+) -> None:
+    result = tasks.wait.enqueue("drained")
+    workshop.wait_for_mark("began drained")
+    worker.signal(signal.SIGTERM)
+    queue = workshop.queue()
+
+    def states() -> set[object]:
+        pids = processes_of(worker)
+        return {each.facts["state"] for each in queue.workers() if each.facts["pid"] in pids}
+
+    eventually(lambda: states() == {"draining"}, timeout=30)
+    behind = tasks.add.enqueue(1, 1)
+    time.sleep(LEASE_SECONDS * 1.2)  # a lease that nobody renews would be over
+    assert queue.sweep(1) == Swept()
+    assert workshop.job(behind).state is State.READY, "nothing is begun while it drains"
+    workshop.set("drained")
+    assert worker.wait() == 0
     assert worker.stdout == ""
+    job = workshop.job(result)
+    assert (job.state, len(job.attempts)) == (State.SUCCEEDED, 1)

@@ -1,6 +1,7 @@
 """What the workers of the tests run: tasks that leave marks in a list of Redis, wait, fail, hang and kill."""
 
 import asyncio
+import ctypes
 import os
 import signal
 import sys
@@ -96,6 +97,14 @@ def sleep_for_long() -> None:
 @task(timeout=0.2)
 async def asleep_for_long() -> None:
     await asyncio.sleep(60)
+
+
+@task
+def hold_the_interpreter(milliseconds: int) -> int:
+    """As C code that does not release the lock: no other thread of this process runs meanwhile."""
+    mark("holds the interpreter")
+    ctypes.PyDLL(None).usleep(milliseconds * 1000)
+    return os.getpid()
 
 
 @task
