@@ -11,7 +11,7 @@ from messaging.live.stream import Stream
 from tests.sse import Sse, parse
 
 
-async def soon(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+async def soon(condition: Callable[[], Any], seconds: float = 30.0) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - any condition, and nobody who would set an event

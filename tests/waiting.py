@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def eventually(
-    condition: Callable[[], T], timeout: float = 10.0, message: str = "", every: float = 0.01
+    condition: Callable[[], T], timeout: float = 30.0, message: str = "", every: float = 0.01
 ) -> T:
     """Calls ``condition`` until it returns something true, which is returned.
 

@@ -446,7 +446,7 @@ def test_ended_by_a_signal_it_says_how_to_go_on(
 ) -> None:
     filled(200)
     first = messages(subscriber)
-    process = manage("messaging", "replay", "--since", "1h", "--to", "subscribers", "--rate", "50", tty=True)
+    process = manage("messaging", "replay", "--since", "1h", "--to", "subscribers", "--rate", "5", tty=True)
     process.wait_for(r"\d+ read, \S+/s, [1-9]\d* done")
     process.signal(signal.SIGINT)
     assert process.wait() == 1
