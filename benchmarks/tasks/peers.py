@@ -87,7 +87,7 @@ def _taskiq(python: Path, ground: Ground) -> Contender:
         (
             _with("--max-async-tasks 100", task="anothing"),
             _with("--max-async-tasks 10", task="anothing"),
-            _with("--max-async-tasks 100 --no-parse", task="anothing", BENCH_READ="500"),
+            _with("--max-async-tasks 100 --no-parse", task="anothing", XREAD_COUNT="500"),
             _with("--max-async-tasks 100"),
         ),
         "RedisStreamBroker, acknowledges when the result is saved; orjson, uvloop, result in Redis",

@@ -14,7 +14,7 @@ from benchmarks.tasks.stamps import stamping
 URL = f"unix://{os.environ['BENCH_BROKER']}?db=0"
 
 broker = (
-    RedisStreamBroker(URL, xread_count=int(os.environ.get("BENCH_READ", "100")))
+    RedisStreamBroker(URL, xread_count=int(os.environ.get("XREAD_COUNT", "100")))
     .with_result_backend(RedisAsyncResultBackend(URL, result_ex_time=4 * 3600, serializer=ORJSONSerializer()))
     .with_serializer(ORJSONSerializer())
 )
