@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from messaging.exposition import Metric, Sample, gauge
 from messaging.taskqueue import standing
-from messaging.taskqueue.standing import GROWING_MINUTES, Standing
+from messaging.taskqueue.standing import GROWING_MINUTES, SHARES, Quantiles, Standing
 
 SECONDS = 0.5  # of silence
 COUNTS = (
@@ -51,12 +51,12 @@ def _quantiles(
     name: str,
     meaning: str,
     found: Sequence[Standing],
-    times: Callable[[Standing], tuple[float | None, float | None]],
+    times: Callable[[Standing], Quantiles],
 ) -> Metric:
     samples = [
-        Sample(round(ms / 1000, 6), {"backend": one.backend, "queue": one.queue, "quantile": share})
+        Sample(round(ms / 1000, 6), {"backend": one.backend, "queue": one.queue, "quantile": str(share)})
         for one in found
-        for share, ms in zip(("0.5", "0.95"), times(one), strict=True)
+        for share, ms in zip(SHARES, times(one), strict=True)
         if ms is not None
     ]
     said = f"{meaning}, in the latest {GROWING_MINUTES} minutes: this share of the tasks stays below."

@@ -220,7 +220,8 @@ def test_metrics_have_them(mails: Queue, settings: Settings, client: Client) -> 
     labels = '{backend="default",queue="mails"}'
     for name, value in (("ready", 2), ("delayed", 1), ("dead", 1), ("due", 0), ("busy", 1), ("slots", 10)):
         assert f"messaging_task_queue_{name}{labels} {value}\n" in text
-    assert 'messaging_task_queue_wait_seconds{backend="default",queue="mails",quantile="0.95"} ' in text
+    for share in ("0.5", "0.95", "0.99"):
+        assert f'messaging_task_queue_wait_seconds{{backend="default",queue="mails",quantile="{share}"}} ' in text
     assert 'messaging_task_queue_dead{backend="default",queue="default"} 0' in text
 
 

@@ -233,6 +233,6 @@ def _row_of(queue: TaskQueue) -> Queue:
     return Queue(id=f"{queue.alias}/{queue.name}")
 
 
-def _pair(times: tuple[float | None, float | None]) -> str:
-    half, most = times
+def _pair(times: standing.Quantiles) -> str:
+    half, most, _nearly_all = times
     return "" if half is None or most is None else f"{span(half)} / {span(most)}"

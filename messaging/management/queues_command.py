@@ -12,7 +12,7 @@ import msgspec
 from messaging.management.queue_commands import asking, chosen, parser_of, table, title
 from messaging.management.terminal_command import UNHEALTHY, TerminalCommand
 from messaging.quantities import span
-from messaging.taskqueue.standing import Standing, look, paused_words, problems
+from messaging.taskqueue.standing import Quantiles, Standing, look, paused_words, problems
 from messaging.terminal.screen import safe
 
 MAX_WAIT = 300.0
@@ -90,6 +90,6 @@ def _row(each: Standing) -> tuple[str, ...]:
     )
 
 
-def _pair(times: tuple[float | None, float | None]) -> str:
-    half, most = times
+def _pair(times: Quantiles) -> str:
+    half, most, _ = times
     return "-" if half is None or most is None else f"{span(half)} / {span(most)}"

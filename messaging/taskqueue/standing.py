@@ -25,6 +25,12 @@ GROWING_MINUTES = 10
 GROWING = 10  # so many new dead letters in so many minutes are a problem
 
 
+SHARES = (0.5, 0.95, 0.99)
+Quantiles = tuple[
+    float | None, float | None, float | None
+]  # milliseconds that these shares of the tasks stay under
+
+
 class Standing(msgspec.Struct, kw_only=True):
     """A queue at one moment. Rates are tasks a minute, over the latest five."""
 
@@ -38,10 +44,8 @@ class Standing(msgspec.Struct, kw_only=True):
     entered: float
     ended: float  # for good, in any way
     dying: int  # new dead letters of the latest ten minutes
-    wait_ms: tuple[
-        float | None, float | None
-    ]  # from due to begun, half and 95 of 100, in the latest ten minutes
-    run_ms: tuple[float | None, float | None]  # of one attempt
+    wait_ms: Quantiles  # from due to begun, in the latest ten minutes
+    run_ms: Quantiles  # of one attempt
 
 
 def backends(only: str = "") -> list[str]:
@@ -95,9 +99,15 @@ def _look(each: Queue) -> Standing:
         entered=round(sum(map(entered, rated)) / elapsed, 2),
         ended=round(sum(map(ended, rated)) / elapsed, 2),
         dying=sum(minute.counts["dead"] for minute in minutes),
-        wait_ms=(quantile(wait, 0.5), quantile(wait, 0.95)),
-        run_ms=(quantile(run, 0.5), quantile(run, 0.95)),
+        wait_ms=quantiles(wait),
+        run_ms=quantiles(run),
     )
+
+
+def quantiles(histogram: Sequence[int]) -> Quantiles:
+    """Of what a histogram counts."""
+    half, most, nearly_all = (quantile(histogram, share) for share in SHARES)
+    return half, most, nearly_all
 
 
 def entered(minute: Minute) -> int:
