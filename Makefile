@@ -9,7 +9,7 @@
 #   LIVE=...            arguments for `make bench-live`, such as LIVE="--alone --quick"
 #   TASKS=...           arguments for `make bench-tasks`, such as TASKS="--only celery,huey --quick"
 #   STRESS=...          arguments for `make stress`, such as STRESS="--steps 200 --clients 400 --seed 7"
-#   ROUNDS=31 SEED=1    of `make chaos`: faults in each case, about 1,000 in all (an hour); CHAOS="--database postgresql
+#   ROUNDS=31 SEED=1    of `make chaos`: faults in each case, about 1,250 in all (an hour); CHAOS="--database postgresql
 #                       --server redis --only TEXT --variant NAME --json FILE"
 #   ROUNDS=20 SEED=1 SEEDS=5  of `make kills`: kills for each seed, the first seed, how many of them
 #

@@ -58,6 +58,17 @@ def refuse(world: World) -> None:
     world.proxy.fault = ""
 
 
+def no_room(world: World) -> None:
+    """Everybody is cut off, and whoever connects anew is one client too many."""
+    client = world.redis()
+    most = client.config_get("maxclients")["maxclients"]
+    client.config_set("maxclients", 1)
+    for kind in ("normal", "pubsub"):
+        client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+    world.pause(0.3, 0.6)
+    client.config_set("maxclients", most)
+
+
 def silent_subscription(world: World) -> None:
     """The subscription's connection stays open and nothing comes by it any more, as behind a router that forgot it."""
     assert world.proxy
