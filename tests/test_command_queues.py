@@ -6,6 +6,7 @@ from pytest_django import Settings
 
 from messaging.taskqueue import draining
 from messaging.taskqueue.job import State
+from messaging.taskqueue.payloads import decode_body
 from messaging.taskqueue.quantities import BUCKETS, quantile, together
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.standing import queue
@@ -185,6 +186,23 @@ def test_dead_letters(mails: Queue) -> None:
     assert "There are no such dead letters." in run("dead", "list").err
 
 
+def test_a_dead_letter_again_with_other_arguments(mails: Queue) -> None:
+    (dead,) = kill(1, task="tests.taskqueue.jobs.add", args=[1])
+    assert "It could be called so." in run("dead", "retry", dead, "--kwargs", '{"b": 2}', "--dry-run").err
+    assert "cannot be called so" in run("dead", "retry", dead, "--kwargs", '{"c": 2}').err
+    assert (
+        run("dead", "retry", dead, "--args", "[").code
+        == run("dead", "retry", "--all", "--args", "[]").code
+        == 2
+    )
+    ran = run("dead", "retry", dead, "--kwargs", '{"b": 2}')
+    assert (ran.code, mails.counts().ready, mails.counts().dead) == (0, 1, 1)
+    job = mails.get(ran.out.strip())
+    assert job is not None
+    assert decode_body(job.body).kwargs == {"b": 2}
+    assert "no dead letter" in run("dead", "retry", job.id, "--args", "[]").err
+
+
 def test_more_dead_letters_of_one_millisecond_than_a_page(
     mails: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,7 +239,10 @@ def test_metrics_have_them(mails: Queue, settings: Settings, client: Client) -> 
     for name, value in (("ready", 2), ("delayed", 1), ("dead", 1), ("due", 0), ("busy", 1), ("slots", 10)):
         assert f"messaging_task_queue_{name}{labels} {value}\n" in text
     for share in ("0.5", "0.95", "0.99"):
-        assert f'messaging_task_queue_wait_seconds{{backend="default",queue="mails",quantile="{share}"}} ' in text
+        assert (
+            f'messaging_task_queue_wait_seconds{{backend="default",queue="mails",quantile="{share}"}} '
+            in text
+        )
     assert 'messaging_task_queue_dead{backend="default",queue="default"} 0' in text
 
 

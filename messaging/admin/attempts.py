@@ -102,6 +102,11 @@ def _shown(body: Body) -> tuple[list[Any], dict[str, Any]]:
     }
 
 
+def shown_whole(body: Body) -> bool:
+    """Whether nothing of its arguments is redacted."""
+    return _shown(body) == (body.args, body.kwargs)
+
+
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 

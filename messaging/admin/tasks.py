@@ -6,21 +6,24 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, DELETION
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION
 from django.contrib.admin.utils import unquote
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
-from messaging.admin import attempts
+from messaging.admin import attempts, editing
 from messaging.admin.consoles import ConsoleAdmin, Crumb, at, noted, titled, who
 from messaging.admin.queues import LABELS
+from messaging.errors import InvalidCall, TaskUnknown, TaskUnreadable
 from messaging.quantities import span
 from messaging.rendering import visible
 from messaging.tableless import Task
 from messaging.taskqueue import standing
+from messaging.taskqueue.editing import requeue
 from messaging.taskqueue.job import Job, State
 from messaging.taskqueue.queue import Queue as TaskQueue
+from messaging.taskqueue.worker.backends import backend_of
 
 PER_PAGE = 50
 LAST_PAGE = 200  # the list is by position: to go further would read ever more
@@ -38,6 +41,7 @@ class TaskAdmin(ConsoleAdmin):
             "run": self.run_view,
             "retry": self.retry_view,
             "discard": self.discard_view,
+            "edit": self.edit_view,
         }
         return [
             self.route("", self.list_view, "changelist"),
@@ -121,9 +125,10 @@ class TaskAdmin(ConsoleAdmin):
                 or (job.state is State.RUNNING and not job.cancelled_by),
                 "run": job.state is State.DELAYED,
                 "retry": job.state is State.DEAD,
+                "edit": job.state is State.DEAD and editing.initial(job) is not None,
                 "discard": job.state is not State.RUNNING,
             },
-            urls={name: self.url(name, job.id) for name in ("cancel", "run", "retry", "discard")},
+            urls={name: self.url(name, job.id) for name in ("cancel", "run", "retry", "discard", "edit")},
             **attempts.context(job, queue.counts().now_ms),
         )
 
@@ -174,6 +179,37 @@ class TaskAdmin(ConsoleAdmin):
         return self._did(
             request, id, queue.retry_dead([job.id], who(request))[0], _("Retried: back in its queue.")
         )
+
+    def edit_view(self, request: HttpRequest, id: str) -> HttpResponse:
+        """Other arguments, in a new task; the dead letter stays."""
+        queue, job = self._found(request, id)
+        to = self.url("change", id)
+        begins = editing.initial(job) if job.state is State.DEAD else None
+        if begins is None:
+            text = _("It is no dead letter, or its arguments cannot be shown whole.")
+            return self.done(request, text, to, level=messages.WARNING)
+        form = editing.ArgumentsForm(request.POST if request.method == "POST" else None, initial=begins)
+        if form.is_valid():
+            try:
+                new, is_new = requeue(backend_of(queue.alias), queue, job, **form.cleaned_data)
+            except (InvalidCall, TaskUnknown, TaskUnreadable) as error:
+                editing.refused(form, error)
+            else:
+                if not is_new:
+                    text = _("Nothing was enqueued: this task holds the unique lock of these arguments.")
+                    return self.done(request, text, self.url("change", new), level=messages.WARNING)
+                noted(request, [Task(id=id)], CHANGE, _("Enqueued with other arguments: %s") % new)
+                noted(request, [Task(id=new)], ADDITION, _("Enqueued from dead letter %s.") % id)
+                return self.done(
+                    request, _("Enqueued. The dead letter is as it was."), self.url("change", new)
+                )
+        title = _("Other arguments")
+        crumbs = [Crumb(visible(job.task), to), Crumb(title, "")]
+        names = titled(standing.all_queues())
+        return self.page(
+            request, "edit", title, crumbs=crumbs, form=form, task=visible(job.task),
+            queue=names[queue.alias, queue.name], cancel_url=to,
+        )  # fmt: skip
 
     def cancel_view(self, request: HttpRequest, id: str) -> HttpResponse:
         queue, job = self._found(request, id)

@@ -11,15 +11,18 @@ from typing import Any
 
 import msgspec
 
-from messaging.errors import TaskUnreadable
+from messaging.entered import NotJson, json_of
+from messaging.errors import InvalidCall, TaskUnknown, TaskUnreadable
 from messaging.management.queue_commands import asking, chosen, parser_of, title, who
 from messaging.management.terminal_command import FAILED, USAGE, TerminalCommand
+from messaging.taskqueue import editing
 from messaging.taskqueue.dead import Action, DeadFilter, Letter, Search, act, grouped, groups
 from messaging.taskqueue.job import Job, State
 from messaging.taskqueue.payloads import decode_body
 from messaging.taskqueue.quantities import DeadGroup
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.standing import find
+from messaging.taskqueue.worker.backends import backend_of
 from messaging.terminal.conditions import Condition
 from messaging.terminal.moments import position_of
 from messaging.terminal.screen import StatusLine, counted, cut, is_terminal, safe, width
@@ -31,9 +34,11 @@ EPILOG = """examples:
   manage.py messaging dead list --task send_mail --since 1h --json | jq .id
   manage.py messaging dead retry default.019ab2c4d5e67f8090a1b2c3d4e5f607
   manage.py messaging dead retry --all --error SMTPServerDisconnected
+  manage.py messaging dead retry default.019ab... --kwargs '{"order_id": 7}'      with other arguments: a new task
   manage.py messaging dead discard --all --where kwargs.order_id=42 --dry-run
 
-retry puts them back into their queues with fresh budgets, their history kept; discard removes them for good. --task and
+retry puts them back into their queues with fresh budgets, their history kept; with --args or --kwargs it makes a new
+task, says its id, and the dead letter stays; discard removes them for good. --task and
 --error take a whole path or its last names; with = in front nothing else. A PATH of --where: args.0, kwargs.NAME,
 kwargs.NAME.FIELD, id, task, reason, error, attempts; behind it = != < <= > >= and a value, JSON or text. Those that die
 meanwhile are not touched.
@@ -71,6 +76,15 @@ def add(subcommands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--groups", action="store_true", help="list how many of which task and error")
     parser.add_argument("--limit", type=int, default=50, metavar="N", help="list so many (default: 50)")
     parser.add_argument("--json", action="store_true", help="list as JSON, one object a line")
+    parser.add_argument(
+        "--args",
+        dest="with_args",
+        metavar="JSON",
+        help="retry one with other positional arguments: a new task",
+    )
+    parser.add_argument(
+        "--kwargs", dest="with_kwargs", metavar="JSON", help="the same of its keyword arguments"
+    )
     parser.add_argument("--dry-run", action="store_true", help="say how many it would be")
     return parser
 
@@ -80,6 +94,9 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
     action = options["action"]
     if action != "list" and not options["ids"] and not options["all"]:
         command.end(USAGE, f"Say which: {action} ID ..., or {action} --all.")
+    if options["with_args"] is not None or options["with_kwargs"] is not None:
+        _edit(command, options)
+        return
     wanted, keep = _filter(command, options)
     with asking(command):
         queues = chosen([options["queue"]] if options["queue"] else [], options["backend"])
@@ -151,6 +168,41 @@ def _of_ids(ids: list[str], backend: str) -> list[Letter]:
         for each in found
         if each is not None and each[1].state is State.DEAD
     ]
+
+
+def _edit(command: TerminalCommand, options: dict[str, Any]) -> None:
+    """One of them again, with other arguments."""
+    if options["action"] != "retry" or len(options["ids"]) != 1 or options["all"]:
+        command.end(USAGE, "Other arguments are for one: retry ID --args JSON --kwargs JSON.")
+    with asking(command):
+        found = find(options["ids"][0], options["backend"])
+        if found is None or found[1].state is not State.DEAD:
+            command.end(FAILED, "It is no dead letter, or is none any more.")
+        queue, job = found
+        try:
+            body = decode_body(job.body)
+            given: dict[str, Any] = {}
+            for name in ("args", "kwargs"):
+                text = options[f"with_{name}"]
+                given[name] = getattr(body, name) if text is None else msgspec.json.decode(json_of(text))
+            backend = backend_of(queue.alias)
+            if options["dry_run"]:
+                editing.edited(backend, queue.name, job, **given)
+                command.say("It could be called so.")
+                return
+            new, is_new = editing.requeue(backend, queue, job, **given)
+        except NotJson as error:
+            command.end(USAGE, f"Not JSON: {error}.")
+        except (InvalidCall, TaskUnknown, TaskUnreadable) as error:
+            command.end(FAILED, f"No: {error}.")
+    command.put(new.encode() + b"\n")
+    command.stdout.flush()
+    said = (
+        "It is enqueued; the dead letter stays as it was."
+        if is_new
+        else "Nothing new: that one holds its unique lock."
+    )
+    command.say(said)
 
 
 def _list(command: TerminalCommand, letters: list[Letter] | Search, options: dict[str, Any]) -> None:

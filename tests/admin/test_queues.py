@@ -14,6 +14,7 @@ from messaging.taskqueue.draining import Asked, heard
 from messaging.taskqueue.job import State
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.standing import queue
+from messaging.testing import run_tasks
 from tests.admin.conftest import Staff
 from tests.queued import beat, claim, enqueue, kill, succeed
 from tests.servers import TestServer
@@ -166,6 +167,38 @@ def test_a_tasks_page_and_what_can_be_done_there(admin: Client, mails: Queue) ->
     ]
     (done,) = succeed(1, result={"sent": True})
     assert "sent" in get(admin, f"{TASKS}{done}/change/")
+
+
+def test_a_dead_letter_again_with_other_arguments(
+    admin: Client, staff: Staff, mails: Queue, settings: Settings
+) -> None:
+    (dead,) = kill(1, task="tests.taskqueue.jobs.add", args=[1])
+    url = f"{TASKS}{dead}/edit/"
+    assert url in get(admin, f"{TASKS}{dead}/change/")
+    assert "&quot;order_id&quot;" in get(admin, url)
+    for args, kwargs, wrong in (
+        ("[1", "{}", "at line 1"),
+        ("{}", "{}", "This is a JSON list"),
+        ("[1]", "[]", "This is a JSON object"),
+        ("[]", "{}", "missing a required argument"),
+        ('[["x"]]', '{"c": 1}', "unexpected keyword argument"),
+    ):
+        assert wrong in post(admin, url, args=args, kwargs=kwargs).replace("&#x27;", "'")
+    assert mails.counts().ready == 0
+    assert "Enqueued. The dead letter is as it was." in post(admin, url, args="[40]", kwargs='{"b": 2}')
+    assert (mails.counts().ready, mails.counts().dead) == (1, 1)
+    assert run_tasks()[0].return_value == 42
+    assert logged()[0].startswith("Enqueued with other arguments: mails.")
+    assert logged()[1] == f"Enqueued from dead letter {dead}."
+    assert staff("view_task").get(url).status_code == 403
+    (gone,) = kill(1, task="tests.taskqueue.jobs.gone")
+    assert "cannot be imported here" in post(admin, f"{TASKS}{gone}/edit/", args="[]", kwargs="{}")
+    settings.MESSAGING = settings.MESSAGING | {"REDACT_FIELDS": ["data.**.order_id"]}
+    html = get(admin, f"{TASKS}{dead}/change/")
+    assert "[redacted]" in html
+    assert url not in html
+    (ready,) = enqueue(1)
+    assert "It is no dead letter" in post(admin, f"{TASKS}{ready}/edit/")
 
 
 def test_dead_letters_of_a_group_and_none_that_came_after_the_question(admin: Client, mails: Queue) -> None:
