@@ -59,7 +59,7 @@ def test_it_waits_for_a_redis_that_is_away(
     listener.wait_for("Redis is away")
     broker.start()
     publish("numbers", 1)
-    eventually(lambda: stored(database_copy.path), timeout=15)
+    eventually(lambda: stored(database_copy.path))
     assert listener.terminate() == 0
 
 

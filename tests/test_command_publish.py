@@ -297,7 +297,7 @@ def test_whatever_the_bytes_each_line_arrives_or_is_named(
     assert "line 17 is not published: it has 10,000,000 bytes" in process.stderr
     assert len(process.stderr.splitlines()) == 2
 
-    eventually(lambda: len(stored(database_copy.path)) > len(good), timeout=15)
+    eventually(lambda: len(stored(database_copy.path)) > len(good))
     assert [payload_of(row) for row in stored(database_copy.path)] == [*good, b"the last one"]
     for form in ("--raw", "--json", "--lines", "--full"):
         shown = run("tail", "--until-end", form)

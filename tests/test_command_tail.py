@@ -163,7 +163,7 @@ def test_it_shows_a_message_at_once_and_ends_at_a_signal(manage: Manage, number:
     publish("orders.created", {"id": 1})
     tail.wait_for(r'"data":\{"id":1\}')
     publish("orders.created", {"id": 2})
-    tail.wait_for(r'"data":\{"id":2\}', timeout=5)
+    tail.wait_for(r'"data":\{"id":2\}')
     tail.signal(number)
     assert tail.wait(5) == 0
     assert tail.stderr == ""

@@ -4,7 +4,6 @@ import json
 import re
 import signal
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields
@@ -186,9 +185,7 @@ def test_redis_away(scrape: Scrape, broker: TestServer) -> None:
 def test_redis_that_hangs(scrape: Scrape, broker: TestServer) -> None:
     broker.signal(signal.SIGSTOP)
     try:
-        began = time.monotonic()
-        found = scrape()
-        assert time.monotonic() - began < 1.5
+        found = scrape()  # which would otherwise never end
         assert (found['messaging_up{part="redis"}'], found['messaging_up{part="database"}']) == (0, 1)
     finally:
         broker.signal(signal.SIGCONT)
@@ -200,17 +197,15 @@ def test_a_database_that_hangs(scrape: Scrape, monkeypatch: pytest.MonkeyPatch) 
 
     def hang() -> None:
         asked.append(1)
-        released.wait(20)
+        released.wait(60)
 
     monkeypatch.setattr(metrics, "store_status", hang)
     try:
-        began = time.monotonic()
         for _ in range(2):
             found = scrape()
             assert (found['messaging_up{part="redis"}'], found['messaging_up{part="database"}']) == (1, 0)
             assert found['messaging_log_entries{partition="0"}'] == 0
             assert 'messaging_relay_lag_seconds{partition="0"}' not in found
-        assert time.monotonic() - began < 3
         assert asked == [1]
     finally:
         released.set()

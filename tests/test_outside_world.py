@@ -30,7 +30,7 @@ def cli(broker: TestServer, request: pytest.FixtureRequest) -> Cli:
 
     def ask(*words: str) -> str:
         command = [binary, "-s", str(broker.socket), *words]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.rstrip(
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.rstrip(
             "\n"
         )
 
@@ -41,7 +41,7 @@ def cli(broker: TestServer, request: pytest.FixtureRequest) -> Cli:
 def listener(manage: Manage, broker: TestServer) -> Process:
     """`manage.py listen '*' --list inbox`, subscribed."""
     process = manage("listen", "*", "--list", "inbox")
-    eventually(lambda: broker.client().pubsub_numpat(), timeout=15, message="subscribed")
+    eventually(lambda: broker.client().pubsub_numpat(), message="subscribed")
     return process
 
 
@@ -76,7 +76,7 @@ def test_what_waits_in_a_list_is_taken_when_the_listener_comes(
 ) -> None:
     cli("LPUSH", "inbox", "task1", "task2", "task3")
     manage("listen", "--list", "inbox")
-    eventually(lambda: len(rows("inbox")) == 3, timeout=15)
+    eventually(lambda: len(rows("inbox")) == 3)
     assert [row.data for row in rows("inbox")] == ["task1", "task2", "task3"]
 
 
@@ -84,7 +84,7 @@ def test_the_settings_of_the_site_capture_every_channel_and_the_inbox(
     cli: Cli, manage: Manage, rows: Rows, broker: TestServer
 ) -> None:
     manage("listen")
-    eventually(lambda: broker.client().pubsub_numpat(), timeout=15)
+    eventually(lambda: broker.client().pubsub_numpat())
     cli("PUBLISH", "any.channel.at.all", '{"n": 1}')
     cli("LPUSH", "inbox", "task1")
     eventually(lambda: len(rows()) == 2)

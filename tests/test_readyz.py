@@ -3,7 +3,6 @@
 import json
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,12 +89,10 @@ def test_no_redis(client: Client, broker: TestServer) -> None:
     assert parts(client, 503) == READY | unknown("ConnectionError")
 
 
-def test_redis_that_hangs_costs_less_than_a_second(client: Client, broker: TestServer) -> None:
+def test_redis_that_hangs(client: Client, broker: TestServer) -> None:
     broker.signal(signal.SIGSTOP)
     try:
-        began = time.monotonic()
         assert parts(client, 503) == READY | unknown("TimeoutError")
-        assert time.monotonic() - began < 1.5
     finally:
         broker.signal(signal.SIGCONT)
 

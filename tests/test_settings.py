@@ -29,7 +29,7 @@ def environment(directory: Path, **env: str) -> dict[str, str]:
 def settings_of(directory: Path, *names: str, **env: str) -> dict[str, Any]:
     command = python("-c", _SHOW, *names)
     made = subprocess.run(
-        command, env=environment(directory, **env), cwd=ROOT, check=True, capture_output=True, timeout=30
+        command, env=environment(directory, **env), cwd=ROOT, check=True, capture_output=True, timeout=60
     )
     shown: dict[str, Any] = json.loads(made.stdout)
     return shown
@@ -39,7 +39,7 @@ def refusal(directory: Path, **env: str) -> str:
     """What `manage.py check` says when it cannot start."""
     command = python("manage.py", "check")
     made = subprocess.run(
-        command, env=environment(directory, **env), cwd=ROOT, capture_output=True, timeout=30
+        command, env=environment(directory, **env), cwd=ROOT, capture_output=True, timeout=60
     )
     assert made.returncode == 3, made.stderr.decode()
     assert b"Traceback" not in made.stderr
@@ -79,7 +79,7 @@ def test_processes_that_start_together_agree_on_a_key(short_directory: Path) -> 
         )
         for _ in range(4)
     ]
-    assert len({process.communicate(timeout=30)[0] for process in together}) == 1
+    assert len({process.communicate(timeout=60)[0] for process in together}) == 1
     assert sorted(path.name for path in short_directory.glob("secret*")) == ["secret_key"]
 
 

@@ -315,7 +315,7 @@ def test_open_streams_hold_no_database_connection(live: LiveSite) -> None:
         return [name for name in links if name.startswith("db.sqlite3")]
 
     with live.listen("db", last=500).live(), live.listen("db.*", last=500).live():
-        eventually(lambda: not held(), timeout=5)
+        eventually(lambda: not held())
 
 
 def test_everything_else_is_djangos(live: LiveSite) -> None:

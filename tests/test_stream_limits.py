@@ -77,10 +77,10 @@ def test_a_permission_withdrawn_ends_the_stream(at: LiveSite) -> None:
         code = "import django; django.setup(); from django.contrib.auth.models import User; "
         take = f"{code}User.objects.update(is_superuser=False)"
         subprocess.run(python("-c", take), env=at.env, cwd=ROOT, check=True, timeout=30)
-        eventually(lambda: stream.ended, timeout=10)
+        eventually(lambda: stream.ended)
         assert stream.named("bye")[0].data == {"reason": "permission"}
     with at.client() as client:
-        eventually(lambda: client.get("/messages/stream").status_code == 403, timeout=10)
+        eventually(lambda: client.get("/messages/stream").status_code == 403)
 
 
 def test_overload_is_a_stream_that_says_come_back(at: LiveSite) -> None:
@@ -101,7 +101,7 @@ def test_overload_is_a_stream_that_says_come_back(at: LiveSite) -> None:
                 return bool(another.live())
 
         # clients that leave are noticed at once, and make room
-        eventually(has_room, timeout=5)
+        eventually(has_room)
 
 
 def test_a_client_that_reads_nothing_is_cut_off_and_costs_nobody_anything(at: LiveSite) -> None:
@@ -113,7 +113,7 @@ def test_a_client_that_reads_nothing_is_cut_off_and_costs_nobody_anything(at: Li
             publish_many([("big", {"n": n, "x": "x" * 7000}) for n in range(100)])
         reader.until(lambda s: len(s.messages) == 2400)
         assert [message["event"]["data"]["n"] for message in reader.messages] == list(range(100)) * 24
-        at.web.wait_for(r"a stream is dropped: its client took nothing for 4 s", timeout=20)
+        at.web.wait_for(r"a stream is dropped: its client took nothing for 4 s")
         ring = 2400 * 7400 // 1024
         assert resident_kib(at.web.pid) - before < ring * 1.5 + 8192
 
@@ -123,7 +123,7 @@ def test_a_client_that_reads_nothing_is_cut_off_and_costs_nobody_anything(at: Li
             except ConnectionResetError:
                 return True
 
-        eventually(cut, timeout=10)
+        eventually(cut)
         publish_many([("big", "still there")])
         reader.until(lambda s: s.messages[-1]["event"]["data"] == "still there")
 

@@ -54,7 +54,7 @@ def caught_up(live: LiveSite, channel: str, value: object) -> None:
         with live.listen(channel, last=1).live() as stream:
             return stream.payloads[-1:] == [value]
 
-    eventually(newest, timeout=15)
+    eventually(newest)
 
 
 def newest_id(live: LiveSite, channel: str) -> str:

@@ -2,7 +2,6 @@
 
 import signal
 import threading
-import time
 
 import pytest
 
@@ -55,9 +54,7 @@ def test_streams_that_nobody_reads_do_not_hold_the_server(
         for _ in range(20):
             publish_many([("big", {"x": "x" * 7000}) for n in range(100)])
         with site.listen("big").live():
-            started = time.monotonic()
-            assert site.web.terminate(10) in (0, -signal.SIGTERM)
-        assert time.monotonic() - started < 3
+            assert site.web.terminate() in (0, -signal.SIGTERM)
         assert "Traceback" not in site.web.output
         for sock in socks:
             sock.close()
@@ -69,11 +66,10 @@ def test_the_server_does_not_wait_for_a_redis_that_hangs(
     with live_site(database_template, broker.url) as site, site.listen().live() as stream:
         broker.signal(signal.SIGSTOP)
         try:
-            timer = threading.Timer(20, broker.signal, [signal.SIGCONT])
+            timer = threading.Timer(29, broker.signal, [signal.SIGCONT])
             timer.start()
-            started = time.monotonic()
-            assert site.web.terminate(10) in (0, -signal.SIGTERM)
-            assert time.monotonic() - started < 3
+            assert site.web.terminate() in (0, -signal.SIGTERM)
+            assert timer.is_alive()
             timer.cancel()
         finally:
             broker.signal(signal.SIGCONT)

@@ -89,7 +89,7 @@ def test_headers_heartbeats_and_a_client_that_leaves(live: LiveSite) -> None:
         assert "cache-control: no-cache, no-transform" in head
         assert "x-accel-buffering: no" in head
         sock.close()
-    eventually(lambda: threads() <= before + 1, timeout=15)
+    eventually(lambda: threads() <= before + 1)
 
 
 def test_it_ends_at_its_age(broker: TestServer, database_template: Database) -> None:

@@ -332,7 +332,7 @@ def test_a_subscription_that_falls_silent_without_closing_is_noticed_and_made_an
     made._pubsub.connection.send_command("PUNSUBSCRIBE")
     made._pubsub.connection.send_command("UNSUBSCRIBE")
     with pytest.raises(redis.ConnectionError, match="silent"):
-        eventually(lambda: made.step(stopping), timeout=15)
+        eventually(lambda: made.step(stopping))
     made.step(stopping)
     outside.publish("updates", "after")
     eventually(lambda: made.step(stopping) or events())

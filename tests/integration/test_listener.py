@@ -97,10 +97,8 @@ def test_a_heartbeat_that_is_none_is_no_report(raw: bytes | None) -> None:
 def test_asked_to_end_it_ends_all_of_its_threads(sqlite: str, start_listener: StartListener) -> None:
     running = start_listener(channels=["*"], lists=["a", "b"])
     assert len(our_threads()) == 7
-    began = time.monotonic()
     running.stop()
     assert our_threads() == []
-    assert time.monotonic() - began < 10
 
 
 def test_a_stop_may_be_asked_for_within_a_signal_handler(sqlite: str, start_listener: StartListener) -> None:

@@ -25,7 +25,12 @@ pytestmark = pytest.mark.usefixtures("broker")
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
-NOW = int(datetime.now(UTC).timestamp() * 1000)
+NOW = 0  # milliseconds, when the test begins
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "NOW", int(datetime.now(UTC).timestamp() * 1000))
 
 
 def stored(using: str, *ages: float, partition: int = 0, epoch: str = "0" * 16) -> None:

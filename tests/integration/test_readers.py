@@ -18,7 +18,9 @@ from tests.servers import TestServer
 
 pytestmark = pytest.mark.usefixtures("broker")
 
-LONG_AGO = datetime.now(UTC) - timedelta(hours=2)
+
+def long_ago() -> datetime:
+    return datetime.now(UTC) - timedelta(hours=2)
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +36,7 @@ def publish(count: int) -> list[Position]:
 
 def old(count: int) -> None:
     """Entries of two hours ago, in a log of that time."""
-    at = int(LONG_AGO.timestamp() * 1000)
+    at = int(long_ago().timestamp() * 1000)
     connection.client().set(keys.epoch(0), "e" * 16)
     for n in range(count):
         connection.client().xadd(keys.log(0), {"e": "{}"}, id=f"{at}-{n}")
@@ -117,9 +119,9 @@ def silent(alias: str) -> dict[str, bool]:
 def test_silent_is_who_has_something_to_read_and_does_not_move(database: str) -> None:
     old(10)
     end = log.bounds(connection.client(), 0).last
-    register(database, "stuck", moved_at=LONG_AGO)
+    register(database, "stuck", moved_at=long_ago())
     register(database, "working", moved_at=datetime.now(UTC))
-    register(database, "done", end, moved_at=LONG_AGO)
+    register(database, "done", end, moved_at=long_ago())
     assert silent(database) == {"stuck": True, "working": False, "done": False}
     publish(1)  # news: who was at the end has only just got something to read
     assert silent(database) == {"stuck": True, "working": False, "done": False}
@@ -127,7 +129,7 @@ def test_silent_is_who_has_something_to_read_and_does_not_move(database: str) ->
 
 def test_it_is_retired_by_itself_only_where_that_is_asked_for(database: str, settings: Settings) -> None:
     old(60)
-    register(database, "stuck", moved_at=LONG_AGO)
+    register(database, "stuck", moved_at=long_ago())
     relay_all()
     assert left() == 60
     settings.MESSAGING = settings.MESSAGING | {"READER_RETIRE_SECONDS": 3600}
@@ -139,7 +141,7 @@ def test_it_is_retired_by_itself_only_where_that_is_asked_for(database: str, set
 def test_the_relay_is_never_retired(database: str, settings: Settings) -> None:
     settings.MESSAGING = settings.MESSAGING | {"READER_RETIRE_SECONDS": 1}
     old(3)
-    register(database, "relay", moved_at=LONG_AGO)
+    register(database, "relay", moved_at=long_ago())
     assert readers.retire_silent(connection.client(), 0) == []
     with pytest.raises(ValueError, match="cannot be retired"):
         retire("relay")
@@ -153,7 +155,7 @@ def test_commands_and_the_doctor_show_it(sqlite: str) -> None:
     old(3)
     register(sqlite, "relay", log.bounds(connection.client(), 0).last)
     assert run("messaging", "readers").code == 0
-    register(sqlite, "stuck", moved_at=LONG_AGO)
+    register(sqlite, "stuck", moved_at=long_ago())
     ran = run("messaging", "readers")
     assert ran.code == 4
     assert "relay/0  " in ran.out
