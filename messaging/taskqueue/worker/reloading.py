@@ -10,6 +10,7 @@ from pathlib import Path
 from django.utils.autoreload import iter_all_python_module_files
 
 EVERY = 1.0  # seconds between two looks
+UNKNOWN = -1.0
 
 
 def loaded_files() -> list[str]:
@@ -24,11 +25,13 @@ class Changes:
         self._times: dict[str, float] = {}
         self._next = time.monotonic() + EVERY
 
-    def watch(self, files: Iterable[str]) -> None:
-        """These as well, as they are now."""
+    def watch(self, files: Iterable[str], *, since: float) -> None:
+        """These as well, as they are now. One that is younger than ``since``, the moment at which the process began
+        that has loaded it, may have been loaded before it changed."""
         for name in files:
             if name not in self._times:
-                self._times[name] = _changed_at(name)
+                at = _changed_at(name)
+                self._times[name] = at if at < since else UNKNOWN
 
     def look(self) -> str:
         """The name of a file that has changed since the last look; else ""."""

@@ -180,7 +180,7 @@ class Supervisor:
                 case messages.Retiring(reason):
                     self._staff.retire(member, reason, told=True)
                 case messages.Loaded(files) if self._staff.changes is not None:
-                    self._staff.changes.watch(files)
+                    self._staff.changes.watch(files, since=member.since)
         if member.channel.gone and member.channel in self._selector.get_map():
             self._selector.unregister(member.channel)
 
