@@ -17,7 +17,7 @@ from benchmarks.tasks.stamps import Stamps
 from tests.processes import Process, children_of
 
 TICKS = os.sysconf("SC_CLK_TCK")
-PATIENCE = 120.0  # seconds for all tasks
+PATIENCE = 300.0  # seconds for all tasks
 LAST_WORDS = 30.0  # for the last acknowledgements
 
 

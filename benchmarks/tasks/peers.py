@@ -12,7 +12,7 @@ from benchmarks.tasks.stamps import VARIABLE
 from tests.processes import Process, plain_environment
 
 NAMES = ("celery", "dramatiq", "huey", "taskiq")
-FILL_SECONDS = 120.0
+FILL_SECONDS = 300.0
 BLOCK = 1000  # keys of one SCAN
 
 
