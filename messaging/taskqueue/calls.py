@@ -19,7 +19,6 @@ from messaging.taskqueue.job import (
     JobError,
     NewJob,
     Outcome,
-    Released,
     Retry,
     Succeeded,
 )
@@ -120,20 +119,21 @@ def brief(id: bytes, packed: bytes | None) -> Job | None:
     return job
 
 
-def outcomes(given: Sequence[Outcome]) -> Iterator[list[Argument]]:
-    """Outcomes -> arguments of one or more calls of ``settle``, six for each."""
+def outcomes(given: Sequence[Outcome]) -> Iterator[bytes]:
+    """Outcomes -> what one or more calls of ``settle`` take of them."""
     for start in range(0, len(given), CHUNK_JOBS):
-        arguments: list[Argument] = []
-        for each in given[start : start + CHUNK_JOBS]:
-            if type(each) is Succeeded:
-                arguments += (each.id, each.token, "succeeded", each.result, "", "")
-            elif isinstance(each, Retry):
-                arguments += (each.id, each.token, "retry", max(int(each.delay_ms), 0), *_why(each.error))
-            elif isinstance(each, Failed):
-                arguments += (each.id, each.token, "failed", _clean(each.reason)[-500:], *_why(each.error))
-            elif isinstance(each, Released):
-                arguments += (each.id, each.token, "released", max(int(each.delay_ms), 0), "", "")
-        yield arguments
+        yield _encode([_outcome(each) for each in given[start : start + CHUNK_JOBS]])
+
+
+def _outcome(outcome: Outcome) -> tuple[str | int, ...]:
+    of_what = outcome.id, outcome.token
+    if isinstance(outcome, Succeeded):
+        return *of_what, "succeeded", outcome.result.decode(errors="replace")  # cmsgpack knows no bytes
+    if isinstance(outcome, Retry):
+        return *of_what, "retry", max(int(outcome.delay_ms), 0), *_why(outcome.error)
+    if isinstance(outcome, Failed):
+        return *of_what, "failed", _clean(outcome.reason)[-500:], *_why(outcome.error)
+    return *of_what, "released", max(int(outcome.delay_ms), 0)
 
 
 def _why(error: JobError | None) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import redis.asyncio as aioredis
 
@@ -59,7 +59,9 @@ class Queue(Operated):
         """Up to ``count`` ready jobs by priority, then first in, first out. Their attempt counts from here."""
         if count < 1:
             return []
-        reply = self.run("claim", calls.check_worker(worker), count, lease_ms)
+        return self._taken(self.run("claim", calls.check_worker(worker), count, lease_ms))
+
+    def _taken(self, reply: Sequence[Any]) -> list[Claimed]:
         jobs, due_ms = calls.claimed(reply)
         self._due_at = None if due_ms is None else time.monotonic() + due_ms / 1000
         return jobs
@@ -87,9 +89,25 @@ class Queue(Operated):
         cancelled ends so, unless it has succeeded."""
         done: list[bool] = []
         caps = (*self.caps.of_ended, *self.caps.of_dead)
-        for arguments in calls.outcomes(outcomes):
-            done += [bool(each) for each in self.run("settle", worker, *caps, *arguments)]
+        for packed in calls.outcomes(outcomes):
+            done += [bool(each) for each in self.run("settle", worker, *caps, packed)]
         return done
+
+    def exchange(
+        self, worker: str, outcomes: Sequence[Outcome], count: int, *, lease_ms: int
+    ) -> tuple[list[bool], list[Claimed]]:
+        """:meth:`settle` and :meth:`claim` in one step: the slots of what has ended may be filled again by it."""
+        if count < 1 or not outcomes:
+            return self.settle(worker, outcomes), self.claim(worker, count, lease_ms=lease_ms)
+        done: list[bool] = []
+        jobs: list[Claimed] = []
+        caps = (*self.caps.of_ended, *self.caps.of_dead)
+        for packed in calls.outcomes(outcomes):
+            free = max(0, count - len(jobs))
+            reply = self.run("exchange", calls.check_worker(worker), *caps, packed, free, lease_ms)
+            done += [bool(each) for each in reply[0]]
+            jobs += self._taken(reply[1])
+        return done, jobs
 
     def release_worker(self, worker: str) -> list[str]:
         """A worker is known to be dead: what it held, ready again or dead, accounted as by :meth:`sweep`."""

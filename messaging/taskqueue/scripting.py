@@ -5,22 +5,24 @@ Scripts share parts (``lua/queue/parts``), which their head names; each is sent 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any
 
+import redis
 import redis.asyncio as aioredis
 from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
 
 from messaging import connection, wire
 from messaging.errors import BrokerRefused, BrokerUnavailable
-from messaging.scripts import Script
+from messaging.scripts import Script, bulk
 
 _USES = b"-- uses "
 Argument = bytes | str | int | float
+Call = Callable[[bytes], Any]  # a packed command -> its reply; an error reply is returned, not raised
 
 
 class QueueScript(Script):
@@ -33,6 +35,31 @@ class QueueScript(Script):
         parts = [folder.joinpath(f"{part}.lua").read_bytes() for part in uses[len(_USES) :].decode().split()]
         self.text = b"\n".join([*parts, self.text])
         self.sha = sha1(self.text, usedforsecurity=False).hexdigest().encode()
+        self._starts: dict[str, bytes] = {}  # by the first key: of each queue, what is the same in each call
+
+    def run_over(
+        self, call: Call, client: redis.Redis, names: Sequence[str], arguments: Sequence[Argument]
+    ) -> Any:
+        """:meth:`run`, packed by hand for a way that costs less than the client's: what it sends, what it answers."""
+        reply = call(self.call_of(names, arguments))
+        if isinstance(reply, NoScriptError):
+            return client.execute_command("EVAL", self.text, len(names), *names, *arguments)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def call_of(self, names: Sequence[str], arguments: Sequence[Argument]) -> bytes:
+        """The call by its digest, ready for the socket."""
+        start = self._starts.get(names[0])
+        if start is None:
+            items = (b"EVALSHA", self.sha, b"%d" % len(names), *(name.encode() for name in names))
+            start = self._starts[names[0]] = bulk(*items)
+        parts = [b"*%d\r\n" % (3 + len(names) + len(arguments)), start]
+        for each in arguments:
+            if type(each) is not bytes:
+                each = str(each).encode()
+            parts.append(b"$%d\r\n%b\r\n" % (len(each), each))
+        return b"".join(parts)
 
     async def arun(self, client: aioredis.Redis, names: Sequence[str], *args: Argument) -> Any:
         """:meth:`run` for the running event loop."""

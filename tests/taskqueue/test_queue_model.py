@@ -95,8 +95,8 @@ class Histories(RuleBasedStateMachine):
         self.handed_out += [(worker, *each) for each in expected]
 
     @precondition(lambda self: self.handed_out)
-    @rule(data=st.data(), count=st.integers(1, 4), delay=TIMES)
-    def settle(self, data: st.DataObject, count: int, delay: int) -> None:
+    @rule(data=st.data(), count=st.integers(1, 4), delay=TIMES, wanted=st.sampled_from([0, 0, 1, 3]))
+    def settle(self, data: st.DataObject, count: int, delay: int, wanted: int) -> None:
         self.step()
         worker = data.draw(st.sampled_from(self.handed_out[-8:]))[0]
         theirs = [each[1:] for each in self.handed_out if each[0] == worker]
@@ -118,7 +118,13 @@ class Histories(RuleBasedStateMachine):
             if expected[-1]:
                 self.model.settle(job_id, how, delay)
         self.model.trim_dead()
-        assert self.queue.settle(worker, outcomes) == expected
+        if not wanted:
+            assert self.queue.settle(worker, outcomes) == expected
+            return
+        claims = self.model.claim(worker, wanted, 30)
+        done, jobs = self.queue.exchange(worker, outcomes, wanted, lease_ms=30)
+        assert (done, [(job.id, job.token) for job in jobs]) == (expected, claims)
+        self.handed_out += [(worker, *each) for each in claims]
 
     @precondition(lambda self: self.handed_out)
     @rule(data=st.data(), lease=st.sampled_from([10, 30]))

@@ -1,7 +1,8 @@
 """Queues -> free slots -> outcomes -> queues: the one thread of a process that claims and acknowledges.
 
-Outcomes are settled as soon as there is one, together with all that have come by then: while Redis answers for one
-batch the next one gathers. What is claimed never exceeds the slots that are free at that moment.
+Outcomes are settled as soon as there is one, together with all that have come by then, and in the same exchange with
+Redis their slots are filled again: while it answers for one batch the next one gathers. What is claimed never exceeds
+the slots that are free at that moment.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from queue import Empty, SimpleQueue
 from messaging.errors import TaskUnknown, TaskUnreadable
 from messaging.taskqueue import running
 from messaging.taskqueue.backend import RedisTaskBackend
-from messaging.taskqueue.job import Claimed, Failed, Released, Retry, Succeeded
+from messaging.taskqueue.job import Claimed, Failed, Outcome, Released, Retry, Succeeded
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.worker import messages
 from messaging.taskqueue.worker.held import Held
-from messaging.taskqueue.worker.sources import Sources
+from messaging.taskqueue.worker.sources import Sources, drawn
 from messaging.taskqueue.worker.suspects import Suspects
 
 logger = logging.getLogger("messaging.work")
@@ -96,12 +97,10 @@ class Feeder:
     def step(self, stopping: threading.Event) -> None:
         """Settle what has ended, claim for what is free. Raises what the queue raises, and goes on from there."""
         self._gather(block=not self._unsettled and not self._may_claim())
-        if self._unsettled:
-            self._settle()
         if self._suspects:
             self._look_after_suspects()
-        if self._may_claim():
-            self._claim()
+        if self._unsettled or self._may_claim():
+            self._trade()
         if not self.held and (not self.claiming or self._budget <= 0):
             stopping.set()
             self._on_empty()
@@ -113,14 +112,12 @@ class Feeder:
             held.outcome = Released(held.job.id, held.job.token)
             self.done(held)
 
-    def _may_claim(self) -> bool:
-        return (
-            self.claiming
-            and not self.quiet
-            and self._hungry
-            and self._budget > 0
-            and len(self.held) < self._slots
-        )
+    def _may_claim(self, *, freed: int = 0) -> bool:
+        return self.claiming and not self.quiet and self._hungry and self._room(freed=freed) > 0
+
+    def _room(self, *, freed: int = 0) -> int:
+        """Jobs that may be claimed when so many slots more are free."""
+        return int(min(self._slots - len(self.held) + freed, self._budget))
 
     def _gather(self, *, block: bool) -> None:
         try:
@@ -132,36 +129,47 @@ class Feeder:
         except Empty:
             pass
 
-    def _settle(self) -> None:
+    def _trade(self) -> None:
+        """Of each queue the outcomes that there are go in, and jobs for the slots that are free then come out."""
+        if self._burst and self._unsettled:
+            self._hungry = True
+        ended = len(self._unsettled)
+        asks = self._may_claim(freed=ended)
         by_queue: defaultdict[Queue, list[Held]] = defaultdict(list)
         for held in self._unsettled:
             by_queue[held.queue].append(held)
-        for queue, those in by_queue.items():
-            outcomes = [outcome for held in those if (outcome := held.settled()) is not None]
-            kept = queue.settle(self._worker, outcomes) if outcomes else []
-            self._unsettled = [held for held in self._unsettled if held.queue is not queue]
+        weights = self._sources.weights() if asks else {}
+        while True:
+            wanted = drawn(weights, self._room(freed=ended))
+            for queue in [*(by_queue.keys() - wanted.keys()), *wanted]:
+                those = by_queue.pop(queue, [])
+                count = min(wanted.get(queue, 0), self._room(freed=len(those)))
+                if self._exchange(queue, those, count) < count:
+                    del weights[queue]
+                    self._sources.dry(queue)
+            ended = 0
+            if not weights or self._room() <= 0:
+                break
+        if asks and self._room() > 0:
+            self._go_without()
+
+    def _exchange(self, queue: Queue, those: Sequence[Held], count: int) -> int:
+        """How many jobs have come."""
+        outcomes = [outcome for held in those if (outcome := held.settled()) is not None]
+        asked_at = time.monotonic()
+        kept, jobs = queue.exchange(self._worker, outcomes, count, lease_ms=self._lease_ms)
+        if those:
+            gone = set(those)
+            self._unsettled = [held for held in self._unsettled if held not in gone]
             for held in those:
                 del self.held[held.job.id]
-            refused = [outcome.id for outcome, ours in zip(outcomes, kept, strict=True) if not ours]
-            self._tell(_gave(those, refused))
-            if refused:
-                logger.warning(
-                    "%d outcomes came too late, their leases were lost: %s",
-                    len(refused),
-                    ", ".join(refused[:5]),
-                )
-        if self._burst:
-            self._hungry = True
-
-    def _claim(self) -> None:
-        free = int(min(self._slots - len(self.held), self._budget))
-        asked_at = time.monotonic()
-        for queue, jobs in self._sources.claim(self._worker, free, lease_ms=self._lease_ms):
-            free -= len(jobs)
+            self._tell(_gave(those, _refused(outcomes, kept)))
+        if jobs:
             self._take(queue, jobs, asked_at)
-            asked_at = time.monotonic()
-        if free <= 0:
-            return
+        return len(jobs)
+
+    def _go_without(self) -> None:
+        """There is nothing for the slots that are free."""
         self._hungry = False
         if not self._burst:
             self._sources.watch()
@@ -205,6 +213,15 @@ class Feeder:
             held.outcome = running.refused(job, error)
             return False
         return True
+
+
+def _refused(outcomes: Sequence[Outcome], kept: Sequence[bool]) -> list[str]:
+    refused = [outcome.id for outcome, ours in zip(outcomes, kept, strict=True) if not ours]
+    if refused:
+        logger.warning(
+            "%d outcomes came too late, their leases were lost: %s", len(refused), ", ".join(refused[:5])
+        )
+    return refused
 
 
 def _gave(those: Sequence[Held], refused: Sequence[str]) -> messages.Gave:

@@ -1,4 +1,4 @@
-"""A choice of queues -> jobs claimed from them by weight, and word when one of them has something."""
+"""A choice of queues -> which of them to claim from, by weight, and word when one of them has something."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import redis
 
 from messaging import connection, keys
 from messaging.errors import BrokerError
-from messaging.taskqueue.job import Claimed
 from messaging.taskqueue.queue import Queue, wait_many
 from messaging.taskqueue.scripting import translated
+from messaging.taskqueue.worker.line import Line
 from messaging.taskqueue.worker.plan import Choice
 
 WAIT_SECONDS = 5.0  # a claim is tried so often even without word
@@ -31,35 +31,31 @@ class Sources:
         self._choice = choice
         self._found = found
         self._client = connection.client(timeout=WAIT_SECONDS + 1)
+        self._line = Line(timeout=WAIT_SECONDS + 1)
         self._queues: dict[str, Queue] = {}
         self._weights: dict[str, int] = {}
-        self._dry: dict[str, float] = {}  # name -> until when
+        self._dry: dict[Queue, float] = {}  # until when
         self._looked_at = -LOOK_SECONDS
         self._asked = threading.Event()
         self._watched: list[Queue] = []
         self._watching: threading.Thread | None = None
 
-    def claim(self, worker: str, free: int, *, lease_ms: int) -> Iterator[tuple[Queue, list[Claimed]]]:
-        """Up to ``free`` jobs. The slots are shared out by weight, drawn by lot where that does not come out even;
-        what one queue cannot use goes to those that have more."""
+    def weights(self) -> dict[Queue, int]:
+        """The queues that may have something, each with its share of the slots: those that were empty a moment ago are
+        left out, as long as there are others."""
         self._look()
         now = time.monotonic()
-        weights = {name: weight for name, weight in self._weights.items() if self._dry.get(name, 0.0) <= now}
-        weights = weights or dict(self._weights)
-        while free and weights:
-            for name, count in _drawn(weights, free).items():
-                queue = self._queues[name]
-                jobs = queue.claim(worker, count, lease_ms=lease_ms)
-                if len(jobs) < count:
-                    del weights[name]
-                    self._dry[name] = time.monotonic() + DRY_SECONDS
-                free -= len(jobs)
-                if jobs:
-                    yield queue, jobs
+        busy = {
+            queue: self._weights[queue.name] for queue in self._watched if self._dry.get(queue, 0.0) <= now
+        }
+        return busy or {queue: self._weights[queue.name] for queue in self._watched}
+
+    def dry(self, queue: Queue) -> None:
+        """It had less than it was asked for."""
+        self._dry[queue] = time.monotonic() + DRY_SECONDS
 
     def watch(self) -> None:
         """Call ``found`` once, as soon as there may be something, or after WAIT_SECONDS."""
-        self._watched = [self._queues[name] for name in self._weights]
         if self._watching is None:
             self._watching = threading.Thread(target=self._watch, name="messaging-wait", daemon=True)
             self._watching.start()
@@ -73,8 +69,9 @@ class Sources:
         known = known_queues(self._client, self._alias) if self._choice.every else ()
         self._looked_at = now
         self._weights = self._choice.of(known)
-        for name in self._weights:
-            self._queues.setdefault(name, Queue(self._client, self._alias, name))
+        for name in self._weights.keys() - self._queues.keys():
+            self._queues[name] = Queue(self._client, self._alias, name, call=self._line.call)
+        self._watched = [self._queues[name] for name in self._weights]
 
     def _watch(self) -> None:
         while self._asked.wait():
@@ -90,12 +87,12 @@ class Sources:
             self._found()
 
 
-def _drawn(weights: dict[str, int], count: int) -> Counter[str]:
-    """How many of ``count`` slots each queue gets, by lot."""
-    names = list(weights)
-    if len(names) == 1:
-        return Counter({names[0]: count})
-    return Counter(random.choices(names, [*weights.values()], k=count))  # noqa: S311 (a share, no secret)
+def drawn(weights: dict[Queue, int], count: int) -> dict[Queue, int]:
+    """How many of ``count`` slots each queue gets, by lot where that does not come out even."""
+    queues = list(weights)
+    if len(queues) < 2:
+        return dict.fromkeys(queues, count)
+    return Counter(random.choices(queues, [*weights.values()], k=count))  # noqa: S311 (a share, no secret)
 
 
 def known_queues(client: redis.Redis, alias: str) -> list[str]:
