@@ -11,7 +11,8 @@
 #   STRESS=...          arguments for `make stress`, such as STRESS="--steps 200 --clients 400 --seed 7"
 #   ROUNDS=31 SEED=1    of `make chaos`: faults in each case, about 1,250 in all (an hour); CHAOS="--database postgresql
 #                       --server redis --only TEXT --variant NAME --json FILE"
-#   ROUNDS=20 SEED=1 SEEDS=5  of `make kills`: kills for each seed, the first seed, how many of them
+#   ROUNDS=20 SEED=1 SEEDS=5  of `make kills`: kills for each seed, the first seed, how many of them;
+#                       KILLS="--tasks 6000 --kinds pause,redis,deploy,link,old" for other faults than kill -9
 #
 # A recipe that fails makes `make` exit with 2, whatever its own code was: `make` prints that one as "Error 3".
 
@@ -25,6 +26,7 @@ ROUNDS ?= 31
 SEED ?= 1
 SEEDS ?= 5
 CHAOS ?=
+KILLS ?=
 LIVE ?=
 TASKS ?=
 PEERS ?= .venv-peers
@@ -71,7 +73,7 @@ outside: install-dev ## other projects' tests of Django Tasks against our backen
 	$(BIN)/python -m tests.outside
 
 kills: install-dev ## kill workers in the middle of their tasks, and fail when one is lost or runs twice for nothing
-	$(BIN)/python -m tests.kills --rounds $(if $(filter file,$(origin ROUNDS)),20,$(ROUNDS)) --seed $(SEED) --seeds $(SEEDS)
+	$(BIN)/python -m tests.kills --rounds $(if $(filter file,$(origin ROUNDS)),20,$(ROUNDS)) --seed $(SEED) --seeds $(SEEDS) $(KILLS)
 
 stress: install-dev ## live streams under storms, restarts and wipes, and fail when a client saw what it should not
 	$(BIN)/python -m tests.stress $(STRESS)

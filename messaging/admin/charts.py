@@ -63,20 +63,20 @@ def charts(minutes: Sequence[Minute], open_now: int) -> list[Chart]:
     for part in reversed(parts):
         depth.append(max(0, left))
         left -= sum(entered(minute) - ended(minute) - minute.counts["purged"] for minute in part)
-    half, most = _("half stay below"), _("95 of 100")
+    shares = {_("half"): 0.5, _("95 of 100"): 0.95, _("99 of 100"): 0.99}
     return [
         _chart(
             _("Wait"),
-            _("from due to begun"),
+            _("from due to begun, at most"),
             starts,
-            {half: times("wait", 0.5), most: times("wait", 0.95)},
+            {label: times("wait", share) for label, share in shares.items()},
             log=True,
         ),
         _chart(
             _("Run"),
-            _("of one attempt"),
+            _("of one attempt, at most"),
             starts,
-            {half: times("run", 0.5), most: times("run", 0.95)},
+            {label: times("run", share) for label, share in shares.items()},
             log=True,
         ),
         _chart(

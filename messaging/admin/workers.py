@@ -93,6 +93,7 @@ class WorkerAdmin(ConsoleAdmin):
             "together": len(unit.workers) if unit else 1,
             "heard": span(max(0, now_ms - worker.seen_ms)),
             "since": at(standing.number(facts, "since")),
+            "up": span(max(0, now_ms - standing.number(facts, "since"))) if facts.get("since") else "",
             "queues": visible(str(facts.get("queues", ""))),
             "busy": standing.number(facts, "busy"),
             "slots": standing.number(facts, "slots"),

@@ -30,6 +30,12 @@ def main() -> int:
     parser.add_argument("--tasks", type=int, default=20_000, help="of each seed")
     parser.add_argument("--rounds", type=int, default=20, help="kills of each seed")
     parser.add_argument("--seed", type=int, default=1, help="the first one")
+    parser.add_argument(
+        "--kinds",
+        default="",
+        help="comma-separated, one after the other: child supervisor machine pause redis deploy link, and old for a "
+        "fleet of two releases (default: the first three)",
+    )
     parser.add_argument("--seeds", type=int, default=1, help="how many")
     parser.add_argument(
         "--words", action="store_true", help="show what the workers said when something broke"
@@ -38,18 +44,21 @@ def main() -> int:
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.kills.kills_settings"
     os.environ.setdefault("SECRET_KEY", "for kills only")
     django.setup()
-    from tests.kills.world import World  # its tasks need the settings
+    from tests.kills.world import KINDS, World  # its tasks need the settings
+
+    kinds = options.kinds.split(",") if options.kinds else KINDS
 
     _line(HEAD)
     fine = True
     for seed in range(options.seed, options.seed + options.seeds):
-        with World(seed, count=options.tasks, rounds=options.rounds) as world:
+        with World(seed, count=options.tasks, rounds=options.rounds, kinds=kinds) as world:
             result = world.run()
         found = result.findings
         near = found.recovery["child"]
+        far = [each for how in ("machine", "pause", "link") for each in found.recovery[how]]
         _line(
             (seed, found.tasks, _kinds(result.kills), found.executions, found.repeated, found.unexcused, found.lost,
-             *_spans(near), *_spans(found.recovery["machine"]), f"{result.seconds:.0f}")
+             *_spans(near), *_spans(far), f"{result.seconds:.0f}")
         )  # fmt: skip
         for sentence in found.broken[:20]:
             print(f"    BROKEN {sentence}", flush=True)
@@ -57,7 +66,8 @@ def main() -> int:
             print(result.words, file=sys.stderr)
         fine = fine and not found.broken
     print(
-        "child: until a task of a killed process runs elsewhere; machine: of a worker killed with its supervisor"
+        "child: until a task of a killed process runs elsewhere; machine: of a worker killed with its supervisor, "
+        "frozen, or cut off"
     )
     return 0 if fine else 1
 

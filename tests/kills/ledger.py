@@ -25,12 +25,13 @@ class Execution:
 
 @dataclass(slots=True)
 class Death:
-    """A process that was killed at some moment ``at`` or later: by the nemesis, or by its own task."""
+    """A process that was killed at some moment ``at`` or later: by the nemesis, or by its own task; or that could not
+    do or say anything from ``at`` to ``until``."""
 
     pid: int
     at: float
     until: float
-    how: str  # child | machine | suicide
+    how: str  # child | machine | pause | link | suicide
 
 
 class Ledger:

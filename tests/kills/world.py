@@ -7,13 +7,15 @@ import shutil
 import signal
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from messaging import connection
 from messaging.taskqueue.job import Job
 from messaging.taskqueue.queue import Queue
-from tests.kills import tasks
+from tests.chaos.proxy import Proxy
+from tests.kills import newer, tasks
 from tests.kills.checker import Claim, Findings, check
 from tests.kills.ledger import Death, read
 from tests.processes import Process, plain_environment, python
@@ -28,6 +30,9 @@ CONCURRENCY = 8
 END_SECONDS = 120.0
 
 KINDS = ("child",) * 12 + ("supervisor",) * 4 + ("machine",) * 4
+OTHERS = ("pause", "redis", "deploy", "link")  # frozen, server killed, restarted in order, cut off
+OLD_RELEASE = "old"  # no kill: one of the workers does not know some of the tasks
+SILENT_SECONDS = 16.0  # of a pause or a stalled link: more than a lease and a sweep
 
 
 @dataclass(slots=True)
@@ -44,7 +49,7 @@ class Result:
 class World:
     """A context manager. The settings have to name no server yet: it points them to its own."""
 
-    def __init__(self, seed: int, *, count: int, rounds: int) -> None:
+    def __init__(self, seed: int, *, count: int, rounds: int, kinds: Sequence[str] = KINDS) -> None:
         self._random = random.Random(seed)
         self._seed, self._count, self._rounds = seed, count, rounds
         self._directory = Path(tempfile.mkdtemp(prefix="mtx-", dir="/tmp"))
@@ -54,7 +59,11 @@ class World:
         self._workers: list[Process] = []
         self._gone: list[Process] = []
         self._deaths: list[Death] = []
-        self._kills = dict.fromkeys(("child", "supervisor", "machine", "suicide"), 0)
+        self._kinds = [kind for kind in kinds if kind != OLD_RELEASE]
+        self._with_old = OLD_RELEASE in kinds
+        self._proxies = [Proxy(self._server.port) for _ in range(WORKERS)] if "link" in kinds else []
+        self._kills = dict.fromkeys(("child", "supervisor", "machine", *OTHERS, "suicide"), 0)
+        self._broken: list[str] = []
         self._ids: dict[int, str] = {}
         self._poison: list[int] = []
         self._failing: dict[int, int] = {}  # task -> how often
@@ -66,13 +75,15 @@ class World:
         settings.MESSAGING = settings.MESSAGING | {"URL": self._server.url}
         connection.reset()
         self._queue = Queue(connection.client(), "default", "default")
-        for _ in range(WORKERS):
-            self._workers.append(self._start())
+        for index in range(WORKERS):
+            self._workers.append(self._start(index))
         return self
 
     def __exit__(self, *error: object) -> None:
         for process in (*self._workers, *self._gone):
             process.clean_up()
+        for proxy in self._proxies:
+            proxy.close()
         connection.reset()
         self._server.remove()
         shutil.rmtree(self._directory, ignore_errors=True)
@@ -88,7 +99,7 @@ class World:
             self._enqueue(share + (number < more), with_poison=number == self._rounds // 2)
             eventually(lambda at=written: self._ledger.stat().st_size > at, timeout=60)
             time.sleep(self._random.uniform(0.0, 0.3))  # not to wait for something, but to strike anywhere
-            self._kill(KINDS[number % len(KINDS)] if number else "child")
+            self._kill(self._kinds[number % len(self._kinds)])
         states = self._wait_for_the_end()
         executions, suicides = read(self._ledger)
         self._kills["suicide"] = len(suicides)
@@ -100,17 +111,18 @@ class World:
             failing=self._failing,
             claims=self._claims,
         )
-        findings.broken += self._audit()
+        findings.broken += [*self._broken, *self._audit()]
         said = "\n".join(process.output for process in (*self._gone, *self._workers))
         words = "\n".join(line for line in said.splitlines() if "failed in attempt" not in line)
         return Result(self._seed, self._kills, findings, time.monotonic() - began, words)
 
     # -- inside
 
-    def _start(self) -> Process:
+    def _start(self, index: int) -> Process:
         environment = plain_environment(
             VAR_DIR=str(self._directory),
-            REDIS_URL=self._server.url,
+            REDIS_URL=self._proxies[index].url if self._proxies else self._server.url,
+            **({newer.RELEASE: newer.OLD} if self._with_old and index else {}),
             DJANGO_SETTINGS_MODULE="tests.kills.kills_settings",
             **{tasks.LEDGER: str(self._ledger)},
         )
@@ -125,6 +137,8 @@ class World:
             if with_poison and number == first + count // 2:
                 self._poison.append(number)
                 calls.setdefault(tasks.poison, []).append((number,))
+            elif self._with_old and draw < 0.004:
+                calls.setdefault(newer.added, []).append((number,))
             elif draw < 0.005:
                 calls.setdefault(tasks.work, []).append((number, self._random.uniform(1.0, 3.0)))
             elif draw < 0.03:
@@ -143,6 +157,9 @@ class World:
         worker = self._workers[index]
         children = processes_of(worker)
         self._kills[kind] += 1
+        if kind in OTHERS:
+            getattr(self, f"_{kind}")(index, [worker.pid, *children])
+            return
         victims = {
             "child": [self._random.choice(children)] if children else [],
             "supervisor": [worker.pid],
@@ -156,7 +173,37 @@ class World:
         if kind != "child":
             worker.popen.wait(10)
             self._gone.append(worker)
-            self._workers[index] = self._start()
+            self._workers[index] = self._start(index)
+
+    def _silent(self, kind: str, pids: Sequence[int], began: float) -> None:
+        time.sleep(SILENT_SECONDS)  # so long it lasts: others take its tasks meanwhile
+        self._deaths += [Death(pid, began, time.time() + 1.0, kind) for pid in pids[1:]]
+
+    def _pause(self, index: int, pids: Sequence[int]) -> None:
+        began = time.time()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        self._silent("pause", pids, began)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+    def _link(self, index: int, pids: Sequence[int]) -> None:
+        began = time.time()
+        self._proxies[index].fault = "stall"
+        self._silent("link", pids, began)
+        self._proxies[index].fault = ""
+
+    def _redis(self, index: int, pids: Sequence[int]) -> None:
+        self._server.kill()
+        self._server.start()
+
+    def _deploy(self, index: int, pids: Sequence[int]) -> None:
+        worker = self._workers[index]
+        worker.signal(signal.SIGTERM)
+        if (code := worker.wait(60)) != 0:
+            self._broken.append(f"a worker that was told to drain ended with {code}")
+        self._gone.append(worker)
+        self._workers[index] = self._start(index)
 
     def _wait_for_the_end(self) -> dict[int, str]:
         deadline = time.monotonic() + END_SECONDS

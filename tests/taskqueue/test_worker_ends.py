@@ -27,7 +27,8 @@ def workers(workshop_of_the_file: Workshop) -> Workers:
         "at once": work("--queues", "at-once", "--concurrency", "1"),
         "killed": work("--queues", "shared", "--id", "killed"),
         "orphaned": work("--queues", "orphaned"),
-        "asked": work("--queues", "asked", "--processes", "2"),
+        "asked": work("--queues", "asked,frozen", "--processes", "2"),
+        "frozen": work("--queues", "frozen"),
     }
 
 
@@ -106,6 +107,30 @@ def test_tasks_of_a_dead_machine_run_elsewhere_and_an_outage_of_redis_is_two_lin
     job = workshop.job(result)
     assert (job.state, len(job.attempts)) == (State.SUCCEEDED, 1)
     assert worker.stderr.count("WARNING") == 2 + worker.stderr.count("are ready again"), worker.stderr
+
+
+def test_a_worker_that_was_frozen_for_longer_than_a_lease_changes_nothing(
+    workshop: Workshop, workers: Workers
+) -> None:
+    """Another one has run its task meanwhile; what the first one says about it, when it is woken, is refused."""
+    result = running(workshop, "frozen", "frozen")
+    pid = int(workshop.job(result).attempts[0].worker.split(":")[-2])
+    frozen = next(each for each in (workers["asked"], workers["frozen"]) if pid in processes_of(each))
+    pids = [frozen.pid, *processes_of(frozen)]
+    for each in pids:
+        os.kill(each, signal.SIGSTOP)
+    eventually(lambda: len(workshop.job(result).attempts) == 2, timeout=60, message=workshop.words())
+    workshop.set("frozen")
+    job = workshop.ended(result)
+    for each in pids:
+        os.kill(each, signal.SIGCONT)
+    assert job.result != str(pid).encode()
+    after = tasks.add.using(queue_name="frozen").enqueue_many([(number, 1) for number in range(40)])
+    for each in after:
+        assert workshop.ended(each).state is State.SUCCEEDED
+    eventually(lambda: workshop.queue("frozen").counts().running == 0, timeout=30)
+    assert workshop.job(result) == job
+    assert [each.outcome for each in job.attempts] == ["lost", "succeeded"]
 
 
 def test_an_operator_asks_it_to_take_no_more_and_to_end(workshop: Workshop, workers: Workers) -> None:
