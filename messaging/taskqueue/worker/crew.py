@@ -49,6 +49,7 @@ class Member:
         self.begun = 0  # tasks
         self.ready = False
         self.leaving = ""  # why it is to end; it claims no more
+        self.left_at = 0.0  # when it was told (monotonic)
         self.blamed: str | None = (
             None  # id of the task that its end is counted against; None: all that it holds
         )
@@ -77,9 +78,16 @@ class Member:
         self.blamed = blamed
         self.process.kill()
 
-    def idle(self, seconds: float) -> bool:
-        """Whether it has held nothing for so long."""
-        return self.ready and not self.held and time.monotonic() - self.settled_at > seconds
+    def leave(self, reason: str) -> None:
+        """It is to end; the first reason stays."""
+        if not self.leaving:
+            self.leaving, self.left_at = reason, time.monotonic()
+
+    def lingers(self, seconds: float) -> bool:
+        """Whether it was told to end so long ago, and has held nothing for so long. Not sooner: what it has just
+        claimed may not be known here yet."""
+        since = max(self.settled_at, self.left_at)
+        return bool(self.leaving) and self.ready and not self.held and time.monotonic() - since > seconds
 
     def take(self, message: messages.Took) -> None:
         """It has claimed these."""

@@ -51,7 +51,7 @@ class Keeper:
         self._crew = crew
         self._client = connection.client(timeout=5.0)
         self._queues: dict[str, Queue] = {}
-        self._lost: SimpleQueue[Lost] = SimpleQueue()
+        self._lost: SimpleQueue[Lost | None] = SimpleQueue()  # None: nothing, look up
         self._returning: Lost | None = None
         self._not_before = 0.0  # no sweep: leases may have run out while Redis was away
         self._since = time.time()
@@ -82,6 +82,7 @@ class Keeper:
             time.sleep(0.005)
         for loop in self.loops:
             loop.stop()
+        self._lost.put(None)  # who waits for something looks up
         if done:
             returns.join(max(0.0, deadline - time.monotonic()))
         return done
@@ -114,6 +115,8 @@ class Keeper:
             except Empty:
                 return
         lost = self._returning
+        if lost is None:
+            return
         by_queue: defaultdict[str, list[Released]] = defaultdict(list)
         for holding in lost.innocent:
             by_queue[holding.queue].append(Released(holding.id, holding.token))

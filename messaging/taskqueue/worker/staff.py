@@ -88,7 +88,7 @@ class Staff:
         when it has ended."""
         if member.leaving:
             return
-        member.leaving = reason
+        member.leave(reason)
         logger.info("process %d ends after its %d tasks: %s", member.pid, len(member.held), reason)
         if not told:
             member.channel.send(messages.Drain())
@@ -106,7 +106,7 @@ class Staff:
                     member.pid, stuck.id, stuck.task,
                 )  # fmt: skip
                 member.kill(blamed=stuck.id)
-            elif member.leaving and member.idle(EXIT_SECONDS):
+            elif member.lingers(EXIT_SECONDS):
                 member.kill()  # something that a task has left behind holds up its end
         now = time.monotonic()
         if self._plan.memory_mb and now >= self._memory_at:

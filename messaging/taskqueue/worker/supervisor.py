@@ -273,7 +273,7 @@ class Supervisor:
         self._deadline = time.monotonic() + self._plan.drain_seconds
         self._staff.hire_no_more()
         for member in self._staff.members:
-            member.leaving = member.leaving or "draining"
+            member.leave("draining")
             if member.ready:
                 member.channel.send(messages.Drain())
             else:
