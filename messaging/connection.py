@@ -152,7 +152,7 @@ def heed(error: BaseException) -> None:
     """If an error says that the server is a replica now (READONLY), leave it: where our address leads may be another
     one by now, and a connection that stays open would never find out. Idle connections are closed, those in use when
     they are given back."""
-    if isinstance(error, ReadOnlyError) or isinstance(error.__cause__, ReadOnlyError):
+    if any(isinstance(each, ReadOnlyError) for each in (error, error.__cause__, error.__context__)):
         with _lock:
             known = list(_pools.values())
         for each in known:

@@ -34,6 +34,7 @@ SWEEP_ROWS = 10_000  # rows that a sweep looks at
 STUBBORN = (
     3  # a row that was sent so often and is not stored is tried again, but rarely and behind all others
 )
+SAY_SECONDS = 10.0  # between two lines about what had to be sent again
 LONGEST_PAUSE = 60.0  # seconds between two tries of stubborn rows
 
 REASONS = {  # why the listener had to send a row
@@ -169,12 +170,15 @@ class Sweeper:
         self._waiting: list[int] = []
         self._pause = 0.0
         self._not_before = 0.0
+        self._unsaid = 0  # rows that were sent, and no line says so yet
+        self._say_at = 0.0
 
     def sweep(self, stored_up_to: dict[int, Position]) -> int:
         """One look; ``stored_up_to`` says how far the relay has stored each partition. How many rows were sent.
 
         Raises :class:`~messaging.errors.BrokerError` or what redis-py raises when Redis is away.
         """
+        self._say()
         if not self._waiting:
             self._waiting = self._overdue()
             if not self._waiting:
@@ -192,9 +196,15 @@ class Sweeper:
             some = ids[start : start + SEND_ROWS]
             _note_why(some, using=conf.DATABASE)
             sent += send_rows(some, using=conf.DATABASE)
-        if sent:
-            logger.warning("%d messages of the outbox were not in the log and have been sent", sent)
+        self._unsaid += sent
+        self._say()
         return sent
+
+    def _say(self) -> None:
+        """At once, then now and then: while a fail-over leaves two masters, every sweep finds some."""
+        if self._unsaid and time.monotonic() >= self._say_at:
+            logger.warning("%d messages of the outbox were not in the log and have been sent", self._unsaid)
+            self._unsaid, self._say_at = 0, time.monotonic() + SAY_SECONDS
 
     def _overdue(self) -> list[int]:
         """Rows that should have been stored by now, in the order they were written."""

@@ -121,12 +121,23 @@ class GuardedServers:
         began = time.monotonic()
         eventually(self._is_promoted, timeout=timeout, every=0.05, message="the replica is promoted")
         took = time.monotonic() - began
-        self.master, self.replica = self.replica, self.master
-        self.replica._server.options |= self._follows()
-        self.master._server.options.pop("replicaof", None)
+        self._exchange()
         self.replica.start()
         self.both_are_there()
         return took
+
+    def hand_over(self, timeout: float = 60.0) -> None:
+        """The replica is promoted though the master is well, and is told then to be the replica."""
+        with self._asking() as sentinel:
+            sentinel.execute_command("SENTINEL", "FAILOVER", NAME)
+        eventually(self._is_promoted, timeout=timeout, every=0.05, message="the replica is promoted")
+        self._exchange()
+        self.both_are_there()
+
+    def _exchange(self) -> None:
+        self.master, self.replica = self.replica, self.master
+        self.replica._server.options |= self._follows()
+        self.master._server.options.pop("replicaof", None)
 
     def _is_promoted(self) -> bool:
         with suppress(redis.RedisError), self._asking() as sentinel:
@@ -167,3 +178,10 @@ def fail_over_to_lagging_replica(world: Any) -> None:
     world.published()
     took = guarded.fail_over()
     world.figures["promoted s"] = round(max(took, world.figures.get("promoted s", 0.0)), 1)
+
+
+def hand_over_to_replica(world: Any) -> None:
+    """What is published meanwhile to the one that gives way is gone, and that one goes on to answer."""
+    guarded = world.broker
+    assert isinstance(guarded, GuardedServers)
+    guarded.hand_over()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from django.core.cache import caches
 from pytest_django import Settings
 from redis.asyncio.sentinel import SentinelConnectionPool as AsyncSentinelConnectionPool
@@ -185,3 +186,34 @@ def test_one_pool_serves_all_threads(broker: TestServer) -> None:
     for thread in threads:
         thread.join()
     assert len({id(pool) for pool in found}) == 1
+
+
+def test_connections_to_what_is_a_replica_now_are_left_whoever_tells(broker: TestServer) -> None:
+    client = connection.client()
+    pool = client.connection_pool
+
+    def caused(by: Exception, *, told: bool) -> Exception:
+        try:
+            try:
+                raise by
+            except Exception as error:
+                if told:
+                    raise messaging.BrokerRefused("no") from error
+                raise redis.ConnectionError("the previous master is now a replica")  # noqa: B904 (as redis-py does)
+        except Exception as error:
+            return error
+
+    demoted = redis.ReadOnlyError("no")
+    for error, left in (
+        (redis.ResponseError("no"), False),
+        (demoted, True),
+        (caused(demoted, told=True), True),
+        (caused(demoted, told=False), True),
+    ):
+        client.ping()
+        (idle,) = pool._available_connections
+        held = pool.get_connection()
+        assert held is idle
+        connection.heed(error)
+        pool.release(held)
+        assert (held._sock is None) is left

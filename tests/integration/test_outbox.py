@@ -462,6 +462,25 @@ def test_a_log_that_goes_behind_the_barrier_does_not_hold_the_outbox_up(
     assert stored(database) == [1]
 
 
+def test_what_is_sent_again_by_every_sweep_is_told_now_and_then(
+    sqlite: str, broker: TestServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, sweeper = new_relay(), Sweeper(connection.client())
+    for n in range(5):
+        with transaction.atomic(using=sqlite):
+            publish(n)
+        broker.client().flushall()
+        drain(ours)
+        assert sweep(ours, sweeper) == 1
+        drain(ours)
+    said = "%d messages of the outbox were not in the log and have been sent"
+    assert [record.getMessage() for record in caplog.records if record.msg == said] == [said % 1]
+    monkeypatch.setattr(sweeper, "_say_at", 0.0)
+    assert [sweep(ours, sweeper) for _ in range(2)] == [0, 0]
+    assert [record.getMessage() for record in caplog.records if record.msg == said] == [said % 1, said % 4]
+    assert stored(sqlite) == list(range(5))
+
+
 def test_a_row_that_cannot_be_sent_does_not_hold_up_the_others(
     database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
