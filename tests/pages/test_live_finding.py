@@ -108,3 +108,48 @@ def test_the_difference_to_the_message_before(page: Page, send: Send, screenshot
     expect(page.locator(".diff .minus")).not_to_have_count(0)
     page.keyboard.press("j")
     expect(page.locator("#detail-body")).to_contain_text("no earlier message")
+
+
+def test_fields_as_columns(page: Page, send: Send, screenshot: Shot) -> None:
+    big = 12345678901234567890
+    send("fields", {"user": {"id": big, "name": "Ann"}, "tags": ["new", 2]}, "text", key="k1")
+    open_live(page, "?channel=fields")
+    rows(page, 2)
+    page.keyboard.press("d")
+    box = page.locator("#columns")
+    box.get_by_label("data.user.id").check()
+    box.get_by_label("key").check()
+    box.get_by_label("Another field").fill("data.tags.0")
+    page.keyboard.press("Enter")
+    box.get_by_label("Another field").fill("not a place")
+    page.keyboard.press("Enter")
+    expect(page.locator("#columns-said")).to_contain_text("Such as data.user.id")
+    screenshot(page, "live-columns")
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(re.compile(r"\?channel=fields&col=data\.user\.id&col=key&col=data\.tags\.0$"))
+    assert page.locator(".log-head .cell").all_inner_texts() == ["user.id", "key", "tags.0"]
+    assert page.locator(".row .cell").all_text_contents() == ["", "k1", "", str(big), "k1", "new"]
+    page.reload()  # they live in the address, as filters do, and in what is saved
+    rows(page, 2)
+    assert page.locator(".row .cell").all_text_contents()[3:] == [str(big), "k1", "new"]
+    send("fields", {"user": {"id": None}})
+    rows(page, 3)
+    assert page.locator(".row .cell").first.text_content() == "null"
+
+
+def test_the_search_suggests_fields(page: Page, send: Send) -> None:
+    send("hints", {"user": {"id": 42, "name": "Ann"}}, {"user": {"id": 7}, "odd:name": 1})
+    open_live(page, "?channel=hints")
+    rows(page, 2)
+    field = page.locator("#search")
+    field.fill("Ann -us")
+    hints = page.locator("#search-paths option")
+    expect(hints).to_have_count(2)
+    assert hints.evaluate_all("all => all.map((each) => each.value)") == [
+        "Ann -data.user.id:",
+        "Ann -data.user.name:",
+    ]
+    field.fill("data.user.id:")
+    expect(hints).to_have_count(0)
+    field.fill("data.user.id:42")
+    rows(page, 1)

@@ -184,6 +184,7 @@ def test_a_shared_stream_that_is_refused_is_asked_for_one_by_one(
     first = tab(*many)
     send("many.1", {"n": 1})
     first.evaluate(SUBSCRIBE.replace("got", "more"), [[f"more.{n}" for n in range(30)], {}])
+    first.wait_for_function("() => subscription.state.name === 'live'")
     send("many.2", {"n": 2})
     send("more.2", {"n": 3})
     assert got(first, 2) == [1, 2]
@@ -220,3 +221,29 @@ def test_the_example_a_model_that_changes_on_one_page_changes_another(
     boards[0].get_by_role("link", name="Books for Ada").click()
     expect(boards[0]).to_have_url(re.compile(r"/parcels/1/$"))
     screenshot(boards[1], "example-parcels")
+
+
+def test_a_page_without_cookies_gets_a_fresh_ticket_for_each_attempt(
+    site: Site, open_page: OpenPage, send: Send, console: Console
+) -> None:
+    with site.client() as client:
+        answers = [client.post("/messages/ticket", data={"channel": "by.ticket"}) for _ in range(2)]
+    console.allow("403")
+    page = open_page(site, login=False)
+    page.goto("/accounts/login/")
+    page.evaluate(
+        """async (tickets) => {
+            const { subscribe } = await import("/static/messaging/stream.js");
+            window.got = []; window.states = []; window.left = tickets;
+            const options = { ticket: () => tickets.shift(), state: ({ name, why }) => states.push([name, why]) };
+            window.subscription = subscribe(["by.ticket"], ({ data }) => got.push(data.n), options);
+        }""",
+        ["too-old", *(answer.json()["ticket"] for answer in answers)],
+    )
+    page.wait_for_function("() => states.at(-1)?.[0] === 'live'", timeout=30_000)
+    assert page.evaluate("states.map(([name]) => name)") == ["connecting", "waiting", "catching", "live"]
+    send("by.ticket", *numbers(0, 3))
+    page.wait_for_function("() => got.length === 3", timeout=30_000)
+    assert page.evaluate("left.length") == 1  # one for each attempt
+    assert page.evaluate("subscription.role") == "own"
+    page.evaluate("subscription.close()")

@@ -34,6 +34,7 @@ export function backOff(attempt, retry, random = Math.random) {
 export class Connection {
   #url;
   #on;
+  #ticket;
   #abort = null;
   #skipWait = null;
   #channels = [];
@@ -43,9 +44,11 @@ export class Connection {
   #clock = 0; // the server's clock minus ours
   lastId = null;
 
-  constructor(url, on) {
+  /** `ticket()` gives one for each attempt: it begins a stream while it is fresh, and a stream may end at any time. */
+  constructor(url, on, { ticket = null } = {}) {
     this.#url = url;
     this.#on = on;
+    this.#ticket = ticket;
   }
 
   /** From now on somebody else gets the items. */
@@ -88,25 +91,29 @@ export class Connection {
     this.#on({ is: "state", state });
   }
 
-  get #address() {
+  #address(ticket) {
     const url = new URL(this.#url, location.href);
     for (const name of this.#channels) url.searchParams.append("channel", name);
     url.searchParams.append("last", this.#last);
+    if (ticket) url.searchParams.append("ticket", ticket);
     return url;
   }
 
   async #run(closed) {
     let attempt = 0;
     let retry = 2000;
+    let refused = false;
     while (!closed.aborted) {
       if (attempt === 0) this.#to({ name: "connecting" });
       const end = await this.#once(closed, (value) => (retry = value));
       if (closed.aborted) return;
-      if (end.refused) return this.#to({ name: "refused", why: end.refused, text: end.text });
+      const tooOld = end.refused === 403 && this.#ticket && !refused; // it may have aged on the way: once more
+      if (end.refused && !tooOld) return this.#to({ name: "refused", why: end.refused, text: end.text });
+      refused = Boolean(end.refused);
       attempt = end.wasLive ? 1 : attempt + 1;
       // The server spreads the times in its `bye` itself.
       const wait = end.bye ? retry : end.silent && attempt === 1 ? SPREAD * Math.random() : backOff(attempt, retry);
-      this.#to({ name: "waiting", attempt, until: Date.now() + wait, why: end.why });
+      this.#to({ name: "waiting", attempt, until: Date.now() + wait, why: end.why ?? "The ticket was too old" });
       await this.#wait(wait, closed);
     }
   }
@@ -130,8 +137,11 @@ export class Connection {
     const session = { wasLive: false, bye: null, resuming: Boolean(this.lastId) };
     try {
       alive();
+      const ticket = this.#ticket && (await this.#freshTicket());
+      if (this.#ticket && !ticket) return { why: "There is no ticket for it" };
+      alive();
       const headers = this.lastId ? { "Last-Event-ID": this.lastId } : {};
-      const response = await fetch(this.#address, { headers, signal: stop.signal, cache: "no-store" });
+      const response = await fetch(this.#address(ticket), { headers, signal: stop.signal, cache: "no-store" });
       const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
       if (response.status === 400) return { refused: 400, text: (await response.text()).slice(0, 500) };
       if (response.status === 401 || response.status === 403) return { refused: response.status };
@@ -148,6 +158,16 @@ export class Connection {
     }
     if (session.bye) why = BYE[session.bye] ?? "The server closed the stream";
     return { why, silent, wasLive: session.wasLive, bye: session.bye };
+  }
+
+  /** What the page's function gives; null if it fails: tried again later. */
+  async #freshTicket() {
+    try {
+      return await this.#ticket();
+    } catch (error) {
+      console.warn("no ticket for the stream:", error);
+      return null;
+    }
   }
 
   async #read(response, session, { closed, alive, setRetry }) {

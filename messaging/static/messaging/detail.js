@@ -105,6 +105,7 @@ export class Detail {
   #body(record) {
     const out = [];
     if (record.error) out.push(el("p.note.bad", {}, `This entry of the log could not be read: ${record.error}`));
+    if (record.redacted) out.push(el("p.note", {}, "Redacted: the site's settings name fields that are not shown. Copies have what is shown here."));
     if (record.cut) out.push(this.#cutNote(record));
     const code = (content, hex) => el(`pre.code${hex ? ".hex" : ""}`, {}, content);
     if (this.#tab === "raw") out.push(code(record.raw));
@@ -200,7 +201,7 @@ export class Detail {
     return el(
       "div.panel-foot",
       {},
-      again && el("button.button", { type: "button", title: "Put it into the publish box", onclick: async () => again(await this.#messages.whole(record)) }, icon("again"), "Use again"),
+      again && !record.redacted && el("button.button", { type: "button", title: "Put it into the publish box", onclick: async () => again(await this.#messages.whole(record)) }, icon("again"), "Use again"),
       filtered() && el("button.button", { type: "button", title: "Without filters, among the messages around it (x)", onclick: () => context(record) }, icon("context"), "In context"),
       el("button.button", { type: "button", title: "Only this channel", onclick: () => only(record.channel) }, "Only this"),
       el("div.grow"),

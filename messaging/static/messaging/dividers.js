@@ -36,3 +36,10 @@ export function dividerNode(row, { act, storedUrl }) {
   }
   return [el("b", {}, skipped), el("span", {}, "The log had dropped them before this page could read them. What was stored is in the table."), stored];
 }
+
+/** What stands behind the oldest row of the page. */
+export function endOfRows({ dropped, last, stored, more }) {
+  if (dropped) return ["Older messages have left this page."];
+  if (last < 1000) return [el("button.link-button", { type: "button", onclick: more }, "Load the last 1,000 messages")];
+  return stored ? [el("a", { href: stored }, "Older ones: stored messages")] : [];
+}

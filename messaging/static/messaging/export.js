@@ -10,7 +10,7 @@ export function watchExport({ url, address }) {
     if (address.search) query.append("q", address.search);
     if (address.from !== null) query.append("since", address.from);
     for (const form of ["ndjson", "csv"]) $(`export-${form}`).href = `${url}?form=${form}&${query}`;
-    $("export-query").textContent = decodeURIComponent(writeAddress({ ...address, last: 200, around: null }).slice(1).replaceAll("+", " ")) || "everything";
+    $("export-query").textContent = decodeURIComponent(writeAddress({ ...address, last: 200, around: null, columns: [] }).slice(1).replaceAll("+", " ")) || "everything";
   };
   for (const form of ["ndjson", "csv"]) $(`export-${form}`).addEventListener("click", () => $("export").hidePopover());
   placeBelow($("export-open"), $("export"), fill);

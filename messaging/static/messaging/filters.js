@@ -1,5 +1,7 @@
 // What the reader typed -> which messages are shown; and the same to and from the page's address. Pure.
 
+import { isPath } from "./paths.js";
+
 /** A Redis glob (`* ? [abc] [^a-z] \x`) -> RegExp for a whole channel name, by the rules of messaging/patterns.py. */
 export function glob(pattern) {
   let out = "";
@@ -104,23 +106,25 @@ function fieldTest(path, wanted) {
   };
 }
 
-/** The query string -> {channels, search, last, from, around}: from a moment (ms), or around a message (its location). */
+/** The query string -> {channels, search, last, from, around, columns}: from a moment (ms), or around a message (its location). */
 export function readAddress(queryString) {
   const query = new URLSearchParams(queryString);
   const channels = [...new Set(query.getAll("channel").filter(Boolean))];
   const last = Math.min(1000, Math.max(0, Number.parseInt(query.get("last") ?? "200", 10) || 0));
   const from = Date.parse(query.get("from") ?? "");
   const around = /^\d+\.\d+-\d+$/.test(query.get("around") ?? "") ? query.get("around") : null;
-  return { channels, search: query.get("q") ?? "", last: query.has("last") ? last : 200, from: Number.isNaN(from) ? null : from, around };
+  const columns = [...new Set(query.getAll("col"))].filter(isPath).slice(0, 8);
+  return { channels, search: query.get("q") ?? "", last: query.has("last") ? last : 200, from: Number.isNaN(from) ? null : from, around, columns };
 }
 
 /** What `readAddress` gives -> the query string, "" when everything is as it comes. */
-export function writeAddress({ channels, search, last, from = null, around = null }) {
+export function writeAddress({ channels, search, last, from = null, around = null, columns = [] }) {
   const query = new URLSearchParams(channels.map((name) => ["channel", name]));
   if (search) query.append("q", search);
   if (last !== 200) query.append("last", last);
   if (from !== null) query.append("from", new Date(from).toISOString());
   if (around) query.append("around", around);
+  for (const path of columns) query.append("col", path);
   const text = query.toString().replaceAll("%2A", "*").replaceAll("%3A", ":");
   return text && `?${text}`;
 }

@@ -3,16 +3,18 @@
 import { Channels } from "./channels.js";
 import { RateChart } from "./chart.js";
 import { Detail } from "./detail.js";
-import { dividerNode } from "./dividers.js";
-import { $, el } from "./dom.js";
+import { showColumns, watchColumns } from "./columns.js";
+import { bindControls, showOptions } from "./controls.js";
+import { dividerNode, endOfRows } from "./dividers.js";
+import { $ } from "./dom.js";
 import { showEmpty } from "./empty.js";
 import { watchExport } from "./export.js";
 import { compileSearch, readAddress, toggleMute, writeAddress } from "./filters.js";
 import { watchScrolling } from "./follow.js";
 import { watchJump } from "./jump.js";
 import { fullTime } from "./format.js";
-import { bindKeys } from "./keys.js";
 import { Painter } from "./painter.js";
+import { Panel } from "./panel.js";
 import { findPlace } from "./place.js";
 import { recall, remember } from "./prefs.js";
 import { PublishBox } from "./publish.js";
@@ -37,7 +39,6 @@ let pausedBy = null; // null, "you", "scroll" or "place"
 let waitingMatch = 0;
 let retention = null;
 let readingFrom = false; // reads from a place in the past: stops when the page is full instead of dropping rows
-let selected = null;
 let target = null; // {at} or {ms}: what the reader wants to see, until it has come
 let revealing = null; // the message to be scrolled to with the next drawing
 let starts = 0;
@@ -57,11 +58,11 @@ const stream = new Subscription(site.stream, {
 });
 const now = () => stream.now();
 const act = { readFrom, backToLive: () => choose({ from: null }) };
-const rows = new Rows({ options, now, dividerNode: (row) => dividerNode(row, { act, storedUrl: site.stored }), end: endOfRows });
+const rows = new Rows({ options, now, dividerNode: (row) => dividerNode(row, { act, storedUrl: site.stored }), end: () => endOfRows({ dropped: store.dropped, last: address.last, stored: site.stored, more: () => choose({ last: 1000 }) }) });
 const painter = new Painter(rows, store, () => {
   if (revealing) rows.reveal(revealing);
   revealing = null;
-  rows.select(selected);
+  rows.select(panel.selected);
   showNumbers();
   showWhyEmpty();
 });
@@ -73,15 +74,17 @@ const detail = new Detail({
   messages,
   publishUrl: new URL(site.publish, location.href).href,
   on: {
-    close: () => openPanel(null),
-    step: (n) => step(n),
+    close: () => panel.close(),
+    step: (n) => panel.step(n),
     context: (record) => showInContext(record),
     filtered: () => Boolean(address.search || address.channels.length),
-    previous: (record) => previousOf(record),
+    previous: (record) => store.previousOf(record),
     only: (name) => choose({ channels: [name.replace(/[*?[\]\\]/g, "\\$&")] }),
-    again: publishBox.exists ? (record) => (publishBox.fill(record), openPanel("publish")) : null,
+    again: publishBox.exists ? (record) => (publishBox.fill(record), panel.open("publish")) : null,
   },
 });
+
+const panel = new Panel({ rows, detail, publishBox });
 
 // -- messages: stream -> store -> rows ---------------------------------------------------------------------------
 
@@ -115,12 +118,6 @@ function tick() {
   if (stream.state.name === "waiting") showState(stream.state);
   showNumbers();
   setTimeout(tick, 1000 - (Date.now() % 1000) + 20);
-}
-
-function endOfRows() {
-  if (store.dropped) return ["Older messages have left this page."];
-  if (address.last < 1000) return [el("button.link-button", { type: "button", onclick: () => choose({ last: 1000 }) }, "Load the last 1,000 messages")];
-  return site.stored ? [el("a", { href: site.stored }, "Older ones: stored messages")] : [];
 }
 
 function showWhyEmpty() {
@@ -173,7 +170,7 @@ function showTarget() {
 function reveal(record) {
   pause("place");
   pausedBy = "place";
-  selected = revealing = record;
+  panel.selected = revealing = record;
   painter.all();
 }
 
@@ -184,13 +181,6 @@ function showInContext(record) {
   $("search").value = "";
   applySearch();
   reveal(record);
-}
-
-/** The message before it with the same key on the same channel, or at least on the same channel. */
-function previousOf(record) {
-  const earlier = store.rows.slice(0, Math.max(0, store.rows.indexOf(record))).filter((row) => row.key && row.channel === record.channel);
-  const { partitionkey } = record.event;
-  return (partitionkey && earlier.findLast((row) => row.event.partitionkey === partitionkey)) || earlier.at(-1);
 }
 
 /** Changes the address, which is the one place where filters live, and reconnects. */
@@ -212,6 +202,8 @@ function search(text, { typing = false } = {}) {
 function applySearch() {
   match = compileSearch(address.search);
   rows.match = match;
+  rows.columns = address.columns;
+  showColumns(address);
   channels.show(address.channels, address.search);
   painter.all();
 }
@@ -244,72 +236,41 @@ function leavePlace() {
 function clearView() {
   store.clear();
   cleared = true;
-  openPanel(null);
+  panel.close();
   painter.all();
 }
 
-function openPanel(what, record = null) {
-  selected = what === "detail" ? record : selected;
-  detail.show(what === "detail" ? record : null);
-  publishBox.show(what === "publish");
-  $("panel").hidden = !what;
-  $("panel").setAttribute("aria-label", what === "publish" ? "Publish a message" : "Details");
-  rows.select(selected);
-}
-
-const panelIs = (what) => !$("panel").hidden && (what === "publish") === detail.record === null;
-
-function step(n) {
-  const record = rows.neighbour(selected, n);
-  if (!record) return;
-  selected = record;
-  rows.select(record);
-  rows.focus(record);
-  if (detail.record) detail.show(record);
-}
-
-function setOption(name, value) {
-  options[name] = value;
+function toggle(name) {
+  options[name] = !options[name];
   remember("view", options);
-  showOptions();
+  showOptions(options);
   detail.redraw();
   painter.all();
 }
 
-function showOptions() {
-  $("log").classList.toggle("wrap", options.wrap);
-  $("log").classList.toggle("oldest", !options.newestFirst);
-  $("wrap").setAttribute("aria-pressed", options.wrap);
-  $("order").setAttribute("aria-pressed", options.newestFirst);
-  $("order").ariaLabel = $("order").title = options.newestFirst ? "Newest first; click for oldest first" : "Oldest first; click for newest first";
-  $("zone").textContent = options.utc ? "UTC" : "local";
-  $("head-time").textContent = options.utc ? "Time (UTC)" : "Time";
+function useColumns(columns) {
+  address.columns = columns;
+  history.replaceState(null, "", location.pathname + writeAddress(address));
+  applySearch();
 }
 
-const togglePause = () => (store.paused ? resume() : pause("you"));
-const toggleZone = () => setOption("utc", !options.utc);
-const toggleOrder = () => setOption("newestFirst", !options.newestFirst);
-const toggleWrap = () => setOption("wrap", !options.wrap);
-const togglePublish = () => publishBox.exists && openPanel($("publish").hidden ? "publish" : null);
-
-$("pause").addEventListener("click", togglePause);
-$("banner-resume").addEventListener("click", resume);
-$("clear").addEventListener("click", clearView);
-$("wrap").addEventListener("click", toggleWrap);
-$("order").addEventListener("click", toggleOrder);
-$("zone").addEventListener("click", toggleZone);
-$("help-open").addEventListener("click", () => $("help").showModal());
-$("help").addEventListener("click", (event) => event.target === $("help") && $("help").close());
-$("publish-open")?.addEventListener("click", togglePublish);
-document.querySelector("[data-close]")?.addEventListener("click", () => openPanel(null));
-$("search").addEventListener("input", (event) => search(event.target.value, { typing: true }));
-$("state").addEventListener("click", () => {
-  if (stream.state.name === "refused") location.href = `${site.login}?next=${encodeURIComponent(location.pathname + location.search)}`;
-  else stream.retryNow();
-});
-$("rows").addEventListener("click", (event) => {
-  const record = event.target.closest(".row")?.record;
-  if (record && getSelection().isCollapsed) openPanel(detail.record === record ? null : "detail", record);
+bindControls({
+  togglePause: () => (store.paused ? resume() : pause("you")),
+  resume,
+  clear: clearView,
+  toggle,
+  togglePublish: () => panel.togglePublish(),
+  search: (text) => search(text, { typing: true }),
+  retry: () => {
+    if (stream.state.name === "refused") location.href = `${site.login}?next=${encodeURIComponent(location.pathname + location.search)}`;
+    else stream.retryNow();
+  },
+  rowClicked: (record) => panel.toggle(record),
+  step: (n) => panel.step(n),
+  openSelected: () => panel.openSelected(),
+  closePanel: () => panel.close(),
+  newest: () => (resume(), rows.toNewest()),
+  context: () => (panel.selected?.at ? showInContext(panel.selected) : false),
 });
 watchScrolling($("rows"), { atNewest: () => rows.atNewest, onLeave: () => pause("scroll"), onReturn: () => pausedBy === "scroll" && resume(), keepAtNewest: () => !store.paused && rows.toNewest() });
 window.addEventListener("popstate", () => {
@@ -321,33 +282,11 @@ window.addEventListener("popstate", () => {
   if (asked() !== before) start();
 });
 
-bindKeys({
-  "/": () => $("search").select(),
-  " ": togglePause,
-  j: () => step(1),
-  k: () => step(-1),
-  ArrowDown: () => step(1),
-  ArrowUp: () => step(-1),
-  Enter: () => (selected ? openPanel("detail", selected) : false),
-  Escape: () => ($("panel").hidden || document.querySelector(":popover-open") ? false : openPanel(null)),
-  g: () => (resume(), rows.toNewest()),
-  c: clearView,
-  f: () => $("jump-open").click(),
-  s: () => $("saved-open").click(),
-  e: () => $("export-open").click(),
-  x: () => (selected?.at ? showInContext(selected) : false),
-  o: toggleOrder,
-  w: toggleWrap,
-  u: toggleZone,
-  p: () => togglePublish(),
-  t: () => document.querySelector(".theme-toggle").click(),
-  "?": () => $("help").showModal(),
-});
-
 watchJump({ options, now, to: (ms) => choose({ from: ms }) });
+watchColumns({ address, records: () => store.rows.filter((row) => row.key), use: useColumns });
 watchSaved({ address, use: choose });
 watchExport({ url: site.export, address });
-showOptions();
+showOptions(options);
 $("search").value = address.search;
 applySearch();
 $("pause").disabled = false;

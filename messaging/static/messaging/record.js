@@ -3,9 +3,11 @@
 import { member } from "./jsontext.js";
 import { positionMs } from "./positions.js";
 
+const REDACTED = /,"redacted":true(?:,"pk":(?:\d+|null))?\}$/; // written by the server, behind the event
+
 /**
  * `id` is the frame's position in the stream. Returns {key, position, at, ms, channel, type, time, delay, kind, raw,
- * size, cut, event, error, frame}: `event` are the attributes without data; `raw` is the payload as published (the
+ * size, cut, redacted, event, error}: `event` are the attributes without data; `raw` is the payload as published (the
  * JSON text; the text itself; base64 when `kind` is "binary"); `size` is in bytes; `delay` in ms from event to log.
  */
 export function toRecord(id, text) {
@@ -51,6 +53,7 @@ function read(id, text) {
     raw,
     size: cut?.size ?? (kind === "binary" ? base64Size(raw) : byteSize(raw)),
     cut: cut !== null,
+    redacted: REDACTED.test(text),
     event,
     error: null,
   };
@@ -69,7 +72,8 @@ function unreadable(id, at, error, raw, size) {
     kind: "text",
     raw,
     size: size ?? byteSize(raw),
-    cut: size !== undefined && size > raw.length,
+    cut: size !== undefined && size > raw.length && raw !== "",
+    redacted: false,
     event: {},
     error,
   };

@@ -3,19 +3,15 @@
 // Rows stand in blocks of a hundred. The browser lays out only blocks that are near the visible part; ten thousand
 // rows with `content-visibility` of their own would cost it half a second a frame, a hundred blocks cost nothing.
 
-import { previewOf } from "./code.js";
-import { $, el, hue, icon } from "./dom.js";
-import { ago, clock, fullTime, messages, size, span } from "./format.js";
+import { $, el } from "./dom.js";
+import { messages } from "./format.js";
+import { RowMaker } from "./row.js";
 
 const BLOCK = 100;
 const FIRST = 300; // rows rendered at once; the rest follows when the reader scrolls there
 const STEP = 500;
 const CAP = 600; // rows kept while following, give or take a block
-const LINE = 360; // characters of a payload on one line
-const WRAPPED = 2000;
 const NEAR = 24; // pixels from the newest end that still count as being there
-const LATE = 1000; // ms from the event's time to its entry into the log
-const VERY_LATE = 10_000;
 
 export class Rows {
   #list = $("rows");
@@ -25,25 +21,23 @@ export class Rows {
   #endCell = el("div", { role: "gridcell" });
   #end = el("div.rows-end", { role: "row" }, this.#endCell);
   #options;
-  #now;
+  #maker;
   #match = null;
   #newest = null; // the block that is being filled
   #selected = null;
   #marked = null;
   #tabbable = null;
-  #widest = 0;
   #sight;
 
   /** `options`: {newestFirst, wrap, utc}. `now` gives the server's time. `dividerNode(row)` draws a divider. */
   constructor({ options, now, dividerNode, end }) {
     this.#options = options;
-    this.#now = now;
-    this.dividerNode = dividerNode;
+    this.#maker = new RowMaker(this.#log, { options, now, dividerNode });
     this.endText = end;
     this.#list.append(this.#end);
     this.#sight = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.#extend(), { root: this.#list, rootMargin: "600px" });
     this.#sight.observe(this.#end);
-    this.#list.addEventListener("mouseover", (event) => this.#explain(event.target.closest(".row")));
+    this.#list.addEventListener("mouseover", (event) => this.#maker.explain(event.target.closest(".row")));
   }
 
   get shown() {
@@ -59,6 +53,11 @@ export class Rows {
 
   set match(test) {
     this.#match = test;
+  }
+
+  /** Places such as data.user.id that have a column. */
+  set columns(paths) {
+    this.#maker.columns = paths;
   }
 
   #matches(row) {
@@ -137,7 +136,7 @@ export class Rows {
 
   #fill(block, rows, fresh) {
     const elements = rows.map((row) => {
-      const element = row.key ? this.#element(row, fresh) : this.#divider(row);
+      const element = this.#maker.make(row, { fresh, marked: row === this.#marked });
       this.#elements.set(row, element);
       return element;
     });
@@ -189,51 +188,6 @@ export class Rows {
     if (this.#options.newestFirst) this.#list.append(this.#end);
     else this.#list.prepend(this.#end);
     this.#endCell.replaceChildren(...(this.#older.length ? [`${messages(this.#older.length)} more`] : this.#elements.size ? this.endText() : []));
-  }
-
-  #element(record, fresh) {
-    const { date, time, millis } = clock(record.ms, { utc: this.#options.utc, now: this.#now() });
-    if (date) this.#log.classList.add("dated");
-    this.#widen(record.channel.length);
-    const row = el("div.row", { role: "row", tabindex: "-1" });
-    if (fresh) row.classList.add("fresh");
-    if (record.error) row.classList.add("unreadable");
-    if (record === this.#marked) row.classList.add("marked");
-    row.record = record;
-    row.append(
-      el("span.time", { role: "gridcell" }, date, el("b", {}, time), millis),
-      el(`span.channel.${hue(record.channel)}`, { role: "gridcell", title: record.channel }, record.channel || "—"),
-      this.#payload(record),
-      late(record),
-    );
-    return row;
-  }
-
-  #payload(record) {
-    const cell = el("span.payload", { role: "gridcell" });
-    if (record.type && record.type !== record.channel) cell.append(el("span.type", { title: "Type" }, record.type));
-    cell.append(previewOf(record, this.#options.wrap ? WRAPPED : LINE));
-    if (record.cut) cell.append(el("span.cut", {}, size(record.size)));
-    return cell;
-  }
-
-  #divider(row) {
-    return el("div.divider", { role: "row" }, el("div", { role: "gridcell" }, icon("alert"), ...this.dividerNode(row).filter(Boolean)));
-  }
-
-  /** The channel column is as wide as the longest name, within bounds. */
-  #widen(length) {
-    const wanted = Math.min(25, Math.max(14, length + 1));
-    if (wanted <= this.#widest) return;
-    this.#widest = wanted;
-    this.#log.style.setProperty("--channel", `${(wanted * 7.55).toFixed(0)}px`);
-  }
-
-  /** The hover text of times is made when it is asked for: relative times change. */
-  #explain(row) {
-    const record = row?.record;
-    if (!record) return;
-    row.querySelector(".time").title = `${ago(record.ms, this.#now())}\nlogged ${fullTime(record.ms, this.#options.utc)}\nevent  ${fullTime(record.time, this.#options.utc)}`;
   }
 
   // -- place and selection --
@@ -293,9 +247,3 @@ export class Rows {
 }
 
 const block = () => el("div.block", { role: "rowgroup" });
-
-function late(record) {
-  if (!(record.delay >= LATE)) return el("span", { role: "gridcell" });
-  const very = record.delay >= VERY_LATE;
-  return el(`span.late${very ? ".very" : ""}`, { role: "gridcell", title: `It was logged ${span(record.delay)} after its own time` }, `late ${span(record.delay)}`);
-}

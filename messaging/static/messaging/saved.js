@@ -5,16 +5,16 @@ import { readAddress, writeAddress } from "./filters.js";
 import { placeBelow } from "./popover.js";
 import { recall, remember } from "./prefs.js";
 
-/** Only what filters: a saved view has no moment in it. */
-const filtersOf = ({ channels, search }) => writeAddress({ channels, search, last: 200 });
+/** Only what filters, and the columns: a saved view has no moment in it. */
+const filtersOf = ({ channels, search, columns }) => writeAddress({ channels, search, columns, last: 200 });
 
-/** `address` is the page's; `use({channels, search})` shows what was saved. */
+/** `address` is the page's; `use({channels, search, columns})` shows what was saved. */
 export function watchSaved({ address, use }) {
   const projects = [...$("saved-filters").content.querySelectorAll("a")].map((link) => [link.textContent, link.getAttribute("href")]);
   const open = (query) => {
     $("saved").hidePopover();
-    const { channels, search } = readAddress(query);
-    use({ channels, search });
+    const { channels, search, columns } = readAddress(query);
+    use({ channels, search, columns });
   };
   const line = (name, query, own) => {
     const current = filtersOf(readAddress(query)) === filtersOf(address);

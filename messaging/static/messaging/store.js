@@ -137,6 +137,13 @@ export class Store {
     return this.#shown.rows.find(match) ?? this.#waiting.rows.find(match);
   }
 
+  /** The message before it with the same key on the same channel, or at least on the same channel. */
+  previousOf(record) {
+    const earlier = this.rows.slice(0, Math.max(0, this.rows.indexOf(record))).filter((row) => row.key && row.channel === record.channel);
+    const { partitionkey } = record.event;
+    return (partitionkey && earlier.findLast((row) => row.event.partitionkey === partitionkey)) || earlier.at(-1);
+  }
+
   #forget(rows) {
     let messages = 0;
     for (const row of rows) {

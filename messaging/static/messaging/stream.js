@@ -24,6 +24,8 @@
 //   live(facts) history and what was missed have been delivered; from now on messages are new
 //   scope       pages with the same URL and scope share; give the user's id where several may use one browser profile
 //   share       false: a connection of its own
+//   ticket()    for a page on another host: gives a ticket, or a promise of one, which your server has made with
+//               messaging.live.tickets.ticket(). Asked before each attempt to connect: a ticket begins a stream for a minute
 //
 // The server decides who may listen: without the permission the state is "refused".
 
