@@ -34,7 +34,7 @@ STRESS ?=
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format pytest bench bench-live bench-tasks chaos kills stress outside clean install install-dev
+.PHONY: help run test lint format pytest bench bench-live bench-page bench-tasks chaos kills stress outside clean install install-dev
 
 help: ## what there is to make
 	@sed -n "s/^\([a-z-]*\):.*## /\1|/p" Makefile | awk -F"|" "{ printf \"make %-11s %s\\n\", \$$1, \$$2 }"
@@ -61,6 +61,9 @@ bench: install-dev ## measure, and fail when a figure misses its bound
 
 bench-live: install-dev ## measure 1,000 to 5,000 open streams, beside nchan and django-eventstream
 	$(BIN)/python -m benchmarks.live $(LIVE)
+
+bench-page: install-dev ## measure how the live page scrolls with 10,000 messages, and at 500 a second
+	$(BIN)/python -m benchmarks.page
 
 bench-tasks: install-dev ## measure tasks that do nothing, beside Celery, Dramatiq, huey and taskiq
 	@.ci/install "$(PEERS)" benchmarks/tasks/requirements.txt "$(PYTHON)" || echo "Goes on without the others." >&2
