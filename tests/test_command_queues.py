@@ -10,6 +10,7 @@ from messaging.taskqueue.payloads import decode_body
 from messaging.taskqueue.quantities import BUCKETS, quantile, together
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.standing import queue
+from messaging.terminal.stopping import Stop
 from tests.commands import Ran
 from tests.commands import run as run_command
 from tests.queued import beat, claim, enqueue, kill, succeed
@@ -45,6 +46,26 @@ def test_how_queues_stand(mails: Queue) -> None:
     (found,) = run("queues", "mails", "--json").objects
     assert (found["queue"], found["workers"], found["dying"]) == ("mails", 1, 1)
     assert found["entered"] == pytest.approx(8 / 5, abs=0.3)
+
+
+def test_queues_are_watched_also_while_redis_is_away(
+    mails: Queue, broker: TestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def pause(stop: Stop, seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 1:
+            broker.stop()
+        stop.asked = len(pauses) == 2
+
+    monkeypatch.setattr(Stop, "pause", pause)
+    enqueue(3)
+    ran = run("queues", "--watch")
+    assert (ran.code, pauses) == (0, [2.0, 2.0])
+    first, then = ran.out.split("Problem: Redis is away", 1)
+    assert "mails" in first
+    assert "mails" not in then
 
 
 def test_workers_are_told_to_drain(mails: Queue) -> None:

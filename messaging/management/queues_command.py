@@ -5,23 +5,29 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from messaging.errors import BrokerError
 from messaging.management.queue_commands import asking, chosen, parser_of, table, title
-from messaging.management.terminal_command import UNHEALTHY, TerminalCommand
+from messaging.management.terminal_command import FAILED, UNHEALTHY, TerminalCommand
 from messaging.quantities import span
 from messaging.taskqueue.standing import Quantiles, Standing, look, paused_words, problems
-from messaging.terminal.screen import safe
+from messaging.terminal.screen import is_terminal, safe
+from messaging.terminal.stopping import Stop
 
 MAX_WAIT = 300.0
+WATCH_SECONDS = 2.0
+SHORTEST_WATCH = 0.2
 
 EPILOG = """examples:
   manage.py messaging queues
   manage.py messaging queues mail reports
   manage.py messaging queues --json | jq 'select(.counts.dead > 0) | .queue'
   manage.py messaging queues --max-wait 60 || alert
+  manage.py messaging queues --watch             a live table, every two seconds, until Ctrl-C
 
 Rates are tasks a minute over the latest five. oldest: how long the oldest ready task has waited. wait and run: half of
 the tasks of the latest ten minutes stay under the first number, 95 of 100 under the second.
@@ -48,11 +54,22 @@ def add(subcommands: Any) -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="a ready task that waits for longer is a problem (default: %(default)g)",
     )
+    parser.add_argument(
+        "--watch",
+        nargs="?",
+        type=float,
+        const=WATCH_SECONDS,
+        metavar="SECONDS",
+        help="look again and again until Ctrl-C (default: every %(const)g s)",
+    )
     return parser
 
 
 def run(command: TerminalCommand, options: dict[str, Any]) -> None:
-    """Look once, print, and end with 4 when one stands still."""
+    """Look once, print, and end with 4 when one stands still; or watch."""
+    if options["watch"] is not None:
+        watch(command, options)
+        return
     with asking(command):
         found = look(chosen(options["queues"], options["backend"]))
     if options["json"]:
@@ -69,6 +86,28 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
         command.say(command.paint.red(f"Problem: {safe(problem)}"))
     if wrong:
         sys.exit(UNHEALTHY)
+
+
+def watch(command: TerminalCommand, options: dict[str, Any]) -> None:
+    """The table again and again; a terminal shows the latest in the place of the one before. A Redis that is away is
+    said and waited for."""
+    paint = command.paint
+    clear = "\x1b[H\x1b[J" if is_terminal(command.stdout) else ""
+    with Stop() as stop:
+        while not stop.asked:
+            try:
+                found = look(chosen(options["queues"], options["backend"]))
+                wrong = [problem for each in found for problem in problems(each, options["max_wait"])]
+                shown = [*(lines(found) if found else ["no queue yet"])]
+            except BrokerError as error:
+                shown, wrong = [], [f"Redis is away ({error})"]
+            except LookupError as error:
+                command.end(FAILED, str(error.args[0]))
+            text = [f"{datetime.now().astimezone():%H:%M:%S}", *shown]
+            text += [paint.red(f"Problem: {safe(each)}") for each in wrong]
+            command.stdout.write(clear + "\n".join(text))
+            command.stdout.flush()
+            stop.pause(max(options["watch"], SHORTEST_WATCH))
 
 
 def lines(found: Sequence[Standing]) -> Iterator[str]:
