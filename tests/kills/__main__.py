@@ -2,7 +2,10 @@
 
 import argparse
 import os
+import shutil
 import sys
+import tempfile
+from pathlib import Path
 from statistics import median
 
 import django
@@ -34,7 +37,7 @@ def main() -> int:
         "--kinds",
         default="",
         help="comma-separated, one after the other: child supervisor machine pause redis deploy link, and old for a "
-        "fleet of two releases (default: the first three)",
+        "fleet of two releases, sqlite for a file that all write (default: the first three)",
     )
     parser.add_argument("--seeds", type=int, default=1, help="how many")
     parser.add_argument(
@@ -43,6 +46,9 @@ def main() -> int:
     options = parser.parse_args()
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.kills.kills_settings"
     os.environ.setdefault("SECRET_KEY", "for kills only")
+    directory = Path(tempfile.mkdtemp(prefix="mtx-", dir="/tmp"))
+    if "sqlite" in options.kinds:
+        os.environ["DATABASE_URL"] = f"sqlite:///{directory}/db.sqlite3"
     django.setup()
     from tests.kills.world import KINDS, World  # its tasks need the settings
 
@@ -65,6 +71,7 @@ def main() -> int:
         if found.broken and options.words:
             print(result.words, file=sys.stderr)
         fine = fine and not found.broken
+    shutil.rmtree(directory, ignore_errors=True)
     print(
         "child: until a task of a killed process runs elsewhere; machine: of a worker killed with its supervisor, "
         "frozen, or cut off"

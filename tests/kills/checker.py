@@ -81,11 +81,12 @@ def _check_executions(
 ) -> None:
     for before, after in pairwise(executions):
         death = next((each for each in ends.get(before.pid, ()) if excuses(each, before)), None)
+        death = death or next((each for each in ends.get(after.pid, ()) if woken(each, after)), None)
         if failures > 0 and before.ended is not None:
             failures -= 1
         elif death is not None:
             found.repeated += 1  # killed inside the task, or between its end and the acknowledgement
-            if after.began < death.at:
+            if after.began < death.at and death.pid == before.pid:
                 found.overlapping += 1
                 found.broken.append(
                     f"task {after.task} began again before its process {before.pid} was killed"
@@ -93,7 +94,8 @@ def _check_executions(
         else:
             found.unexcused += 1
             found.broken.append(
-                f"task {after.task} ran again although process {before.pid} was not killed in it"
+                f"task {after.task} ran again in process {after.pid}, {after.began - before.began:.1f} s later, "
+                f"although process {before.pid} was not killed in it"
             )
 
 
@@ -102,6 +104,11 @@ def excuses(death: Death, execution: Execution) -> bool:
     return execution.began <= death.until and (
         execution.ended is None or execution.ended >= death.at - UNACKNOWLEDGED
     )
+
+
+def woken(death: Death, execution: Execution) -> bool:
+    """Whether its process was frozen between the claim and its first line, and went on there."""
+    return death.how == "pause" and death.at <= execution.began <= death.until
 
 
 def _note_recovery(

@@ -7,9 +7,13 @@ import time
 from functools import cache
 from pathlib import Path
 
+from django.db import transaction
+
+from messaging import publish
 from messaging.taskqueue import task
 from tests.kills.ledger import Ledger
 
+TOLD = "kills.told"
 LEDGER = "KILLS_LEDGER"  # environment variable: where it is
 
 
@@ -51,6 +55,16 @@ def _has_failed(number: int) -> bool:
         return True
     marker.touch()
     return False
+
+
+@task
+def tell(number: int) -> int:
+    """Writes to the database, in a transaction that publishes."""
+    ledger().note("began", number)
+    with transaction.atomic():
+        publish(TOLD, number)
+    ledger().note("ended", number)
+    return number
 
 
 @task

@@ -70,3 +70,14 @@ def test_the_ledger_is_read_as_it_was_written(tmp_path: Path) -> None:
     executions, deaths = read(path)
     assert executions == [Execution(7, 1, 9.0, 9.5), Execution(8, 1, 9.6)]
     assert [(death.pid, death.at, death.how) for death in deaths] == [(1, 9.7, "suicide")]
+
+
+def test_a_frozen_process_excuses_what_others_ran_meanwhile_and_what_it_begins_when_it_wakes() -> None:
+    frozen = Death(1, 10.0, 27.0, "pause")
+    inside = [Execution(7, 1, 9.9, 26.1), Execution(7, 2, 23.0, 23.1)]
+    before_its_first_line = [Execution(7, 2, 23.0, 23.1), Execution(7, 1, 26.0, 26.1)]
+    for executions in (inside, before_its_first_line):
+        found = check(executions, [frozen], {7: "succeeded"})
+        assert (found.broken, found.repeated) == ([], 1)
+    long_after = [Execution(7, 2, 23.0, 23.1), Execution(7, 1, 28.0, 28.1)]
+    assert check(long_after, [frozen], {7: "succeeded"}).unexcused == 1

@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.chaos.proxy import Proxy
 from tests.kills import newer, tasks
 from tests.kills.checker import Claim, Findings, check
 from tests.kills.ledger import Death, read
+from tests.kills.telling import Telling
 from tests.processes import Process, plain_environment, python
 from tests.servers import TestServer
 from tests.taskqueue.audit import audit
@@ -32,6 +34,7 @@ END_SECONDS = 120.0
 KINDS = ("child",) * 12 + ("supervisor",) * 4 + ("machine",) * 4
 OTHERS = ("pause", "redis", "deploy", "link")  # frozen, server killed, restarted in order, cut off
 OLD_RELEASE = "old"  # no kill: one of the workers does not know some of the tasks
+SQLITE = "sqlite"  # no kill: a listener, a publisher and tasks write one file
 SILENT_SECONDS = 16.0  # of a pause or a stalled link: more than a lease and a sweep
 
 
@@ -59,7 +62,10 @@ class World:
         self._workers: list[Process] = []
         self._gone: list[Process] = []
         self._deaths: list[Death] = []
-        self._kinds = [kind for kind in kinds if kind != OLD_RELEASE]
+        self._kinds = [kind for kind in kinds if kind not in (OLD_RELEASE, SQLITE)]
+        self._with_table = SQLITE in kinds
+        self._telling: Telling | None = None
+        self._tell: set[int] = set()
         self._with_old = OLD_RELEASE in kinds
         self._proxies = [Proxy(self._server.port) for _ in range(WORKERS)] if "link" in kinds else []
         self._kills = dict.fromkeys(("child", "supervisor", "machine", *OTHERS, "suicide"), 0)
@@ -75,6 +81,8 @@ class World:
         settings.MESSAGING = settings.MESSAGING | {"URL": self._server.url}
         connection.reset()
         self._queue = Queue(connection.client(), "default", "default")
+        if self._with_table:
+            self._telling = Telling(self._environment(0))
         for index in range(WORKERS):
             self._workers.append(self._start(index))
         return self
@@ -82,6 +90,8 @@ class World:
     def __exit__(self, *error: object) -> None:
         for process in (*self._workers, *self._gone):
             process.clean_up()
+        if self._telling is not None:
+            self._telling.close()
         for proxy in self._proxies:
             proxy.close()
         connection.reset()
@@ -111,6 +121,11 @@ class World:
             failing=self._failing,
             claims=self._claims,
         )
+        if self._telling is not None:
+            ended = Counter(each.task for each in executions if each.ended is not None)
+            findings.broken += self._telling.judge(
+                {n: ended[n] for n in self._tell if states[n] == "succeeded"}
+            )
         findings.broken += [*self._broken, *self._audit()]
         said = "\n".join(process.output for process in (*self._gone, *self._workers))
         words = "\n".join(line for line in said.splitlines() if "failed in attempt" not in line)
@@ -119,15 +134,22 @@ class World:
     # -- inside
 
     def _start(self, index: int) -> Process:
-        environment = plain_environment(
+        arguments = ("--json", "--processes", str(PROCESSES), "--concurrency", str(CONCURRENCY))
+        return Process(
+            python("manage.py", "work", *arguments), env=plain_environment(**self._environment(index))
+        )
+
+    def _environment(self, index: int) -> dict[str, str]:
+        environment = dict(
             VAR_DIR=str(self._directory),
             REDIS_URL=self._proxies[index].url if self._proxies else self._server.url,
             **({newer.RELEASE: newer.OLD} if self._with_old and index else {}),
             DJANGO_SETTINGS_MODULE="tests.kills.kills_settings",
             **{tasks.LEDGER: str(self._ledger)},
         )
-        arguments = ("--json", "--processes", str(PROCESSES), "--concurrency", str(CONCURRENCY))
-        return Process(python("manage.py", "work", *arguments), env=environment)
+        if self._with_table:
+            environment["DATABASE_URL"] = os.environ["DATABASE_URL"]
+        return environment
 
     def _enqueue(self, count: int, *, with_poison: bool) -> None:
         first = len(self._ids)
@@ -139,6 +161,9 @@ class World:
                 calls.setdefault(tasks.poison, []).append((number,))
             elif self._with_old and draw < 0.004:
                 calls.setdefault(newer.added, []).append((number,))
+            elif self._with_table and draw > 0.9:
+                self._tell.add(number)
+                calls.setdefault(tasks.tell, []).append((number,))
             elif draw < 0.005:
                 calls.setdefault(tasks.work, []).append((number, self._random.uniform(1.0, 3.0)))
             elif draw < 0.03:
@@ -223,7 +248,7 @@ class World:
 
     def _audit(self) -> list[str]:
         try:
-            audit(self._queue)
+            audit(self._queue, alone=not self._with_table)
         except AssertionError as error:
             return [f"the queue is not in order: {str(error)[:300]}"]
         return []
