@@ -14,6 +14,7 @@ import pytest
 from django.core.management import get_commands, load_command_class
 from pytest_django import Settings
 
+from messaging.taskchecks import check_tasks
 from messaging.taskqueue.tasks import TaskOptions
 from messaging.testing import captured, captured_tasks, memory_broker, run_tasks
 from tests.commands import run
@@ -57,7 +58,9 @@ def test_each_block_of_code_does_what_the_page_says(
         if code.startswith("# settings.py\n"):
             given: dict[str, Any] = {}
             exec(code, given)  # noqa: S102 (a page of ours)
-            settings.TASKS = given["TASKS"]
+            settings.TASKS = given.get("TASKS", settings.TASKS)
+            settings.MESSAGING = settings.MESSAGING | given.get("MESSAGING", {})
+    assert check_tasks() == []
     checked: list[str] = []
 
     def check(value: object, said: str) -> None:
