@@ -88,8 +88,7 @@ class RedisTaskBackend(BaseTaskBackend):
                 done |= self._put(batch, batch.database)
                 continue
             try:
-                with queues.breaking():
-                    answers = self._enter(batch, missed)
+                answers = self._enter(batch, missed)
             except BrokerError as error:
                 error.enqueued = list(done.values())
                 raise
@@ -126,7 +125,8 @@ class RedisTaskBackend(BaseTaskBackend):
         level = self.defaults.level(batch.queue)
         if not level:
             return self.queue(batch.queue).enqueue(batch.jobs)
-        answers, missing = confirming.enqueue(self.queue(batch.queue), batch.jobs, level)
+        with queues.breaking():
+            answers, missing = confirming.enqueue(self.queue(batch.queue), batch.jobs, level)
         if missing:
             missed[batch.queue] = missing
         return answers

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from messaging.errors import InvalidMessage, shown
 from messaging.taskqueue.job import (
@@ -28,7 +29,7 @@ CHUNK_JOBS = 500  # of one script: about 10 ms of the server's time
 CHUNK_BYTES = 4 * 1024 * 1024
 TRACEBACK_CHARACTERS = 16_000
 
-_OPTIONS = tuple(name for name in NewJob.__struct_fields__ if name not in ("id", "body"))
+_OPTIONS = NewJob.__struct_fields__[2:]  # all but id and body
 _encode = msgspec.msgpack.Encoder().encode
 _job = msgspec.msgpack.Decoder(Job).decode
 _claimed = msgspec.msgpack.Decoder(Claimed).decode
@@ -59,14 +60,19 @@ def new_jobs(jobs: Sequence[NewJob]) -> Iterator[list[Argument]]:
     """New jobs -> arguments of one or more calls of ``enqueue``."""
     arguments: list[Argument] = []
     size = 0
+    known: tuple[Any, ...] = ()  # what the job before was, but for its id and body
+    packed = b""
     for job in jobs:
-        check(job)
+        fields = astuple(job)[2:]
+        if fields != known or not 0 < len(job.id) <= MAX_ID:
+            check(job)
+            options = {name: value for name, value in zip(_OPTIONS, fields, strict=True) if value}
+            options["keep_ms"], options["keep_failed_ms"] = job.keep_ms, job.keep_failed_ms
+            known, packed = fields, _encode(options)
         if arguments and (len(arguments) >= 3 * CHUNK_JOBS or size + len(job.body) > CHUNK_BYTES):
             yield arguments
             arguments, size = [], 0
-        options = {name: value for name in _OPTIONS if (value := getattr(job, name))}
-        options["keep_ms"], options["keep_failed_ms"] = job.keep_ms, job.keep_failed_ms
-        arguments += (job.id, _encode(options), job.body)
+        arguments += (job.id, packed, job.body)
         size += len(job.body)
     if arguments:
         yield arguments

@@ -25,7 +25,7 @@ from messaging.taskqueue.quantities import (
     Paused,
     WorkerSeen,
 )
-from messaging.taskqueue.scripting import Argument, Call, script, translated
+from messaging.taskqueue.scripting import Argument, Call, packed, script, told, translated
 
 REGISTER_SECONDS = 60.0
 STATS_MINUTES = 60  # of one call
@@ -71,11 +71,14 @@ class Operated:
                 return script(name).run(self.client, self.keys, self.now, *arguments)
             return script(name).run_over(self._call, self.client, self.keys, (self.now, *arguments))
 
-    def register(self) -> None:
+    def register(self, call: Call | None = None) -> None:
         """See to it now and then that the alias knows this queue, even if Redis has forgotten everything."""
         if time.monotonic() - self._registered > REGISTER_SECONDS or not self._registered:
             with suppress(BrokerFull), translated(f"queue {self.name!r}"):
-                self.client.sadd(keys.queues(self.alias), self.name)
+                if call is None:
+                    self.client.sadd(keys.queues(self.alias), self.name)
+                else:
+                    told(call(packed(b"SADD", keys.queues(self.alias).encode(), self.name.encode())))
             self._registered = time.monotonic()
 
     # -- looking

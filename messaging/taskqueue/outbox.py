@@ -148,11 +148,11 @@ def send_rows(ids: Iterable[int], *, using: str, sweeping: bool = False) -> int:
         jobs = [job for _, job in readable]
         level = confirming.level_of(alias, name) if sweeping else IN_MEMORY
         missing = ""
-        with queues.breaking():
-            if level:
+        if level:
+            with queues.breaking():
                 answers, missing = confirming.enqueue(queues.queue(alias, name), jobs, level, must=False)
-            else:
-                answers = queues.queue(alias, name).enqueue(jobs)
+        else:
+            answers = queues.queue(alias, name).enqueue(jobs)
         for (row, _), answer in zip(readable, answers, strict=True):
             (new if answer.is_new else unsafe if missing else known).append(row)
         if sweeping:

@@ -47,7 +47,7 @@ class Queue(Operated):
     def enqueue(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
         """New jobs -> what became of each, in their order. An id that is there already stays as it is: an enqueue
         without an answer can be repeated. Up to 500 jobs and 4 MiB are entered whole or not at all."""
-        self.register()
+        self.register(self._call)
         results: list[Enqueued] = []
         for arguments in calls.new_jobs(jobs):
             results += calls.enqueued(self.run("enqueue", *arguments))

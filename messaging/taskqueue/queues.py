@@ -39,7 +39,7 @@ def queue(alias: str, name: str) -> Queue:
     if found is None or found[0] is not pool:
         found = _queues[alias, name] = (
             pool,
-            Queue(connection.client(timeout=conf.PUBLISH_BUDGET), alias, name),
+            Queue(connection.client(timeout=conf.PUBLISH_BUDGET), alias, name, call=wire.call),
         )
     return found[1]
 
@@ -83,7 +83,8 @@ async def aknown(alias: str) -> list[str]:
 
 @contextmanager
 def breaking() -> Iterator[None]:
-    """Nothing is tried while the breaker is open; what happens here is told to it."""
+    """Nothing is tried while the breaker is open; what happens here is told to it. For what does not go through
+    :mod:`messaging.wire`, which does so itself."""
     wire.breaker.check()
     try:
         yield

@@ -44,9 +44,7 @@ class QueueScript(Script):
         reply = call(self.call_of(names, arguments))
         if isinstance(reply, NoScriptError):
             return client.execute_command("EVAL", self.text, len(names), *names, *arguments)
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+        return told(reply)
 
     def call_of(self, names: Sequence[str], arguments: Sequence[Argument]) -> bytes:
         """The call by its digest, ready for the socket."""
@@ -73,6 +71,18 @@ class QueueScript(Script):
 def script(name: str) -> QueueScript:
     """A script by its name, read once."""
     return QueueScript(name)
+
+
+def packed(*items: bytes) -> bytes:
+    """A command, ready for the socket."""
+    return b"*%d\r\n" % len(items) + bulk(*items)
+
+
+def told(reply: Any) -> Any:
+    """A reply; an error reply is raised."""
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
 
 
 @contextmanager

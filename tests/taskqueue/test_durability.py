@@ -10,6 +10,7 @@ from pytest_django import Settings
 from messaging.errors import BrokerRefused, InvalidOption, Misconfigured, NotDurable
 from messaging.taskqueue import RedisTaskBackend
 from messaging.taskqueue.durability import Level, parse
+from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.seam import task_backends, task_enqueued
 from tests.conftest import reset_clients
 from tests.servers import TestServer
@@ -147,8 +148,7 @@ def test_on_a_replica_and_what_a_fail_over_keeps(valkey_server: TestServer, aski
         valkey_server.kill()
         replica.client().execute_command("REPLICAOF", "NO", "ONE")
         eventually(lambda: replica.client().info("replication")["role"] == "master", message="promoted")
-        promoted = backend.queue("default")
-        promoted.client = replica.client()
+        promoted = Queue(replica.client(), backend.alias, "default")
         assert promoted.get(safe.id) is not None
     finally:
         replica.remove()

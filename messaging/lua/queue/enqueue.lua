@@ -36,17 +36,33 @@ local function enter(id, job, body)
   new = new + 1
 end
 
+local alike = {} -- options -> a job that has them, where all that have them go straight to the end of their priority
+
+local function enter_another(id, job, body)
+  job.seq, job.size = next_sequence(), #body
+  later(additions, key.ready, rank(job), id)
+  later(fields, key.bodies, id, body)
+  loaded[id], touched[id] = job, cmsgpack.pack(job)
+  new = new + 1
+end
+
 for i = 2, #ARGV, 3 do
-  local id = ARGV[i]
+  local id, options = ARGV[i], ARGV[i + 1]
   local is_new, since = 0, loaded[id] and loaded[id].enqueued_ms
-  if not since then
-    local job, holder = cmsgpack.unpack(ARGV[i + 1]), nil
+  if not since and alike[options] then
+    enter_another(id, alike[options], ARGV[i + 2])
+    is_new, since = 1, now
+  elseif not since then
+    local job, holder = cmsgpack.unpack(options), nil
     if job.unique then holder, since = holder_of(job.unique) end
     if holder then
       id = holder
     else
       enter(id, job, ARGV[i + 2])
       is_new, since = 1, now
+      if not (job.unique or job.order_key or job.expires_ms or job.state ~= 'ready') then
+        touched[id], alike[options] = cmsgpack.pack(job), job
+      end
     end
   end
   reply[#reply + 1] = id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import socket
@@ -39,6 +40,8 @@ def main() -> None:
     except Exception:
         logger.exception("a worker process cannot start")
         sys.exit(CANNOT_START)
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: the collector need not look through it again and again
     code = process.run()
     logging.shutdown()
     if process.left_behind:
