@@ -33,6 +33,7 @@ class Conf:
     # -- the log
     MAX_LOG_ENTRIES: int = 1_000_000  # hard cap of a partition: publish() raises BrokerFull there
     REPLAY_ENTRIES: int = 100_000  # stored entries that stay in the log for replay; older ones are trimmed
+    REPLAY_SECONDS: float = 0.0  # and none that is older than this; 0 = however old
 
     READER_SILENT_SECONDS: float = 600.0  # a reader that has something to read and does not move is reported
     READER_RETIRE_SECONDS: float = (

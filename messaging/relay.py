@@ -27,6 +27,7 @@ BATCH_BYTES = 8 * 1024 * 1024  # of entries held at a time; big events make smal
 KNOWN_CHANNELS = 10_000  # names remembered, so that the table of channels is not asked again
 KEPT_ENTRIES = 10_000  # before those that get new positions
 TRIM_EVERY = 20_000  # entries stored between two looks at the length of the log
+TRIM_SECONDS = 60.0  # between two looks at the age of what it holds, or a quarter of REPLAY_SECONDS
 
 # Beside threads that answer requests: after so many entries, so long a pause. To let go of the interpreter is not
 # enough: a thread that waits for it needs 50 us to wake up, and finds it taken again until 5 ms have passed.
@@ -51,6 +52,7 @@ class Relay:
         self._count = 100  # entries of the next read: grows and shrinks with the size of events
         self._known_channels: set[str] = set()
         self._until_trim = 0
+        self._trim_at = 0.0
 
     @property
     def position(self) -> Position:
@@ -254,13 +256,22 @@ class Relay:
         """Now and then, drop what all readers have read and is older than the replay window; at the start as well, when
         an earlier relay may have ended before it did."""
         self._until_trim -= stored
-        if self._until_trim <= 0:
+        seconds, now = conf.REPLAY_SECONDS, time.monotonic()
+        if self._until_trim <= 0 or (seconds and now >= self._trim_at):
+            self._trim_at = now + min(TRIM_SECONDS, seconds / 4)
             most = conf.MAX_LOG_ENTRIES
             keep = min(conf.REPLAY_ENTRIES, most - most // 10)
             self._until_trim = max(1, min(TRIM_EVERY, (most - keep) // 4))
             retire_silent(self._client, self.partition)
             position = slowest(self.partition, self._stand.epoch, self.position)
-            scripts.trim(self._client, self.partition, keep=keep, position=str(position), crowded=most // 2)
+            scripts.trim(
+                self._client,
+                self.partition,
+                keep=keep,
+                position=str(position),
+                crowded=most // 2,
+                seconds=seconds,
+            )
 
 
 # The ORM takes 0.3 ms to say this, a third of what a small batch costs.

@@ -100,10 +100,12 @@ def move(
     return int(_move.run(client, names, conf.MAX_LOG_ENTRIES, newborn(), token, *flat))
 
 
-def trim(client: redis.Redis, partition: int, *, keep: int, position: str, crowded: int) -> int:
-    """Drop entries up to ``position`` beyond the newest ``keep``, and all of them if more than ``crowded`` are there
-    and the reader is far behind; how many were dropped."""
-    return int(_trim.run(client, (keys.log(partition),), keep, position, crowded))
+def trim(
+    client: redis.Redis, partition: int, *, keep: int, position: str, crowded: int, seconds: float = 0.0
+) -> int:
+    """Drop entries up to ``position`` beyond the newest ``keep`` or older than ``seconds`` (0: of any age), and all of
+    them if more than ``crowded`` are there and the reader is far behind; how many were dropped."""
+    return int(_trim.run(client, (keys.log(partition),), keep, position, crowded, int(seconds * 1000)))
 
 
 def renumber(client: redis.Redis, partition: int, *, first: str, keep: int) -> int:

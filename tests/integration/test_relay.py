@@ -511,6 +511,19 @@ def test_what_is_stored_is_trimmed_but_for_the_replay_window(
     assert gaps(sqlite) == []
 
 
+def test_what_is_stored_and_too_old_is_trimmed_though_nothing_comes(
+    sqlite: str, client: redis.Redis, settings: Settings
+) -> None:
+    settings.MESSAGING = settings.MESSAGING | {"REPLAY_SECONDS": 0.2}
+    publish(*range(5))
+    ours = relay_all()
+    eventually(lambda: ours.step(block_ms=1) or log.bounds(client, 0).entries == 1)
+    publish(5)
+    drain(ours)
+    assert stored(sqlite) == list(range(6))
+    assert gaps(sqlite) == []
+
+
 def test_a_busy_log_keeps_its_replay_window(sqlite: str, client: redis.Redis, settings: Settings) -> None:
     settings.MESSAGING = settings.MESSAGING | {
         "MAX_LOG_ENTRIES": 1000,

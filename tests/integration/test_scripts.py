@@ -194,8 +194,10 @@ def test_an_item_stays_in_the_list_when_the_log_has_no_room_or_is_no_log(
 # -- trim
 
 
-def trim(client: redis.Redis, position: str, *, keep: int, crowded: int = 10_000) -> int:
-    return scripts.trim(client, 0, keep=keep, position=position, crowded=crowded)
+def trim(
+    client: redis.Redis, position: str, *, keep: int, crowded: int = 10_000, seconds: float = 0.0
+) -> int:
+    return scripts.trim(client, 0, keep=keep, position=position, crowded=crowded, seconds=seconds)
 
 
 def test_trim_keeps_the_replay_window(client: redis.Redis) -> None:
@@ -222,6 +224,20 @@ def test_trim_gives_up_the_window_for_room_when_the_reader_is_far_behind(client:
     assert trim(client, positions[99], keep=50, crowded=299) == 99
     assert str(log.bounds(client, 0).first) == positions[99]
     assert trim(client, "0-0", keep=50, crowded=100) == 0
+
+
+def test_trim_keeps_nothing_that_is_too_old_but_the_readers_own_entry(client: redis.Redis) -> None:
+    hour_ago = int(client.time()[0]) * 1000 - 3_600_000
+    old = [f"{hour_ago}-{n}" for n in range(10)]
+    for position in old:
+        client.xadd(keys.log(0), {"e": b"{}"}, id=position)
+    young = append(b"{}", b"{}")
+    assert trim(client, young[-1], keep=100, seconds=4000) == 0
+    assert trim(client, old[6], keep=100, seconds=3000) == 6
+    assert str(log.bounds(client, 0).first) == old[6]
+    assert trim(client, "0-0", keep=100, seconds=3000) == 0
+    assert trim(client, young[-1], keep=100, seconds=3000) == 4
+    assert trim(client, young[-1], keep=1, seconds=3000) == 1
 
 
 def test_trim_of_a_log_that_is_not_there_is_nothing(client: redis.Redis) -> None:
