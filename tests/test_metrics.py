@@ -145,7 +145,8 @@ def test_every_counter_of_the_live_page_is_there(scrape: Scrape, monkeypatch: py
     assert sorted(found.values()) == list(range(1001, 1001 + len(fields(Counters))))
 
 
-def test_the_breaker_of_this_process(scrape: Scrape, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_breaker_of_this_process(scrape: Scrape, settings: Settings) -> None:
+    settings.MESSAGING = settings.MESSAGING | {"BREAKER_SECONDS": 300}
     wire.breaker.failed(OSError("gone"))
     assert scrape()["messaging_publish_breaker_open"] == 1
 
