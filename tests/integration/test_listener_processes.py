@@ -114,7 +114,9 @@ def test_a_listener_that_sleeps_past_its_lease_stores_and_captures_nothing_when_
     second.wait_for("standing by", timeout=30)
     for n in range(50):
         messaging.publish("c", n)
-    eventually(lambda: whole(sqlite, 50))  # in the midst of a transaction it would sleep with SQLite's only lock
+    eventually(
+        lambda: whole(sqlite, 50)
+    )  # in the midst of a transaction it would sleep with SQLite's only lock
     first.signal(signal.SIGSTOP)
     for n in range(50, 100):
         messaging.publish("c", n)
