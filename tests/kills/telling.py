@@ -27,7 +27,7 @@ class Telling:
         self._thread.start()
 
     def judge(self, told: dict[int, int]) -> list[str]:
-        """``told``: number of a task that succeeded -> how often it was executed to its end."""
+        """``told``: number of a task that succeeded -> how often it was begun."""
         self._stopping.set()
         self._thread.join(60)
         eventually(

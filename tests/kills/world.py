@@ -122,9 +122,9 @@ class World:
             claims=self._claims,
         )
         if self._telling is not None:
-            ended = Counter(each.task for each in executions if each.ended is not None)
+            begun = Counter(each.task for each in executions)  # one that was killed may have committed
             findings.broken += self._telling.judge(
-                {n: ended[n] for n in self._tell if states[n] == "succeeded"}
+                {n: begun[n] for n in self._tell if states[n] == "succeeded"}
             )
         findings.broken += [*self._broken, *self._audit()]
         said = "\n".join(process.output for process in (*self._gone, *self._workers))
