@@ -64,7 +64,7 @@ def batches(backend: RedisTaskBackend, calls: Iterable[Call]) -> list[Batch]:
 
 
 def _checked(call: Any) -> Call:
-    if isinstance(call, tuple) and len(call) == 3 and isinstance(call[2], Mapping):
+    if isinstance(call, tuple) and len(call) == 3 and isinstance(call[2], (dict, Mapping)):
         return call
     raise InvalidCall(f"a call is (task, arguments, keyword arguments), not {shown(call)}")
 

@@ -40,7 +40,8 @@ _MICROSECOND = timedelta(microseconds=1)
 
 def moment(*, ms: int = 0, us: int = 0) -> datetime | None:
     """Milliseconds or microseconds since 1970 -> a datetime as Django's settings want it; ``None`` for 0."""
-    return _moment(us or ms * 1000, in_utc=settings.USE_TZ)
+    us = us or ms * 1000
+    return _moment(us, in_utc=settings.USE_TZ) if us else None
 
 
 def _moment(us: int, *, in_utc: bool) -> datetime | None:
