@@ -4,11 +4,13 @@ import re
 import shutil
 from pathlib import Path
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Playwright, expect
 
 from tests.sites import Site
 
 SCREENSHOTS = Path(__file__).resolve().parent / "screenshots"
+
+PATIENCE = 30_000  # ms, for whatever a test waits for: the machine may be busy
 
 FLAGS = [
     "--no-sandbox",
@@ -29,6 +31,7 @@ def chromium_path() -> str | None:
 
 def launch(playwright: Playwright, path: str) -> Browser:
     """A headless browser with an empty profile of its own."""
+    expect.set_options(timeout=PATIENCE)
     return playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
 
 
@@ -72,7 +75,7 @@ def open_page(
         made.add_cookies(
             [{"name": name, "value": value, "url": site.url} for name, value in site.cookies.items()]
         )
-    made.set_default_timeout(30_000)
+    made.set_default_timeout(PATIENCE)
     page = made.new_page()
     console.watch(page)
     return page

@@ -41,8 +41,8 @@ def shown_numbers(page: Page) -> list[int]:
 
 def until(page: Page, condition: Callable[[], bool]) -> None:
     """Lets the browser work until a condition of this side holds."""
-    for _ in range(200):
+    for _ in range(1200):
         if condition():
             return
         page.wait_for_timeout(25)
-    raise AssertionError("not within 5 s")
+    raise AssertionError("not within 30 s")

@@ -266,18 +266,50 @@ def test_search_terms(run: Run, search: str, found: list[str]) -> None:
 
 def test_filters_survive_the_address(run: Run) -> None:
     state = {"channels": ["orders.*", "a&b=c ü"], "search": '-x "y z" data.a:1', "last": 1000}
-    state |= {"from": 1763765275123, "around": "0.1763765275123-0"}
+    state |= {"from": 1763765275123, "around": "0.1763765275123-0", "columns": ["data.user.id", "key"]}
     query = run("filters.js", "m.writeAddress(a)", state)
     assert "channel=orders.*" in query
     assert run("filters.js", "m.readAddress(a)", query) == state
     assert run("filters.js", "m.writeAddress(m.readAddress(''))") == ""
     assert run("filters.js", "m.readAddress('?last=99999').last") == 1000
+    assert run("filters.js", "m.readAddress('?col=data.a&col=data.a&col=a%20b&col=data.').columns") == [
+        "data.a"
+    ]
 
 
 def test_muting_a_channel_is_a_search_term(run: Run) -> None:
     assert run("filters.js", "m.toggleMute('x', 'heart.beat')") == "x -channel:heart.beat"
     assert run("filters.js", "m.toggleMute('x -channel:heart.beat', 'heart.beat')") == "x"
     assert run("filters.js", "m.mutedBy('-channel:a.*')('a.b')") is True
+
+
+# -- paths.js -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "path", "found"),
+    [
+        ('{"a": {"b": 12345678901234567890.50}}', "data.a.b", "12345678901234567890.50"),
+        ('{"a":[1, {"b":"x\\u00e9,]}"}, []]}', "data.a.1.b", "xé,]}"),
+        ('{"a":[1, {"b":2}, []]}', "data.a.2", "[]"),
+        ('{"a":[1]}', "data.a.1", None),
+        ('{"a":null,"b":false}', "data.a", "null"),
+        ('{"a":1}', "data.a.b", None),
+        ("[]", "data.length", None),
+        (" 7", "data", "7"),
+        ('{"a":1}', "key", "k1"),
+        ('{"a":1}', "traceparent", None),
+    ],
+)
+def test_what_stands_at_a_place(run: Run, raw: str, path: str, found: str | None) -> None:
+    record = {"kind": "json", "raw": raw, "cut": False, "event": {"partitionkey": "k1"}}
+    assert run("paths.js", "m.fieldOf(a, b)", record, path) == found
+
+
+def test_the_places_that_messages_have(run: Run) -> None:
+    raws = ['{"user":{"id":1,"tags":[{"x":1}]},"n":2}', '{"n":"{\\"no\\":1}","a b":1}', "[1]", '"text"']
+    records = [{"kind": "json", "raw": raw, "event": {"id": "1"}} for raw in raws]
+    assert run("paths.js", "m.pathsOf(a)", records) == ["data.n", "data.user.id", "id"]
 
 
 # -- store.js -----------------------------------------------------------------------------------------------------
