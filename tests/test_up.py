@@ -126,7 +126,8 @@ def test_second_run_is_up_within_three_seconds_and_keeps_what_there_was(
 def test_parts_that_are_killed_come_back(up: StartUp, database_copy: Database) -> None:
     process = up()
     url = site_url(process)
-    before = {name: part(process, name) for name in ("web", "listen", "work", "valkey")}
+    names = ("web", "listen", "work", "valkey")
+    before = {name: eventually(lambda name=name: part(process, name)) for name in names}
     for name, pid in before.items():
         subprocess.run(["kill", "-9", str(pid)], check=True)
         process.wait_for(rf"{name} ended by SIGKILL; starting it again in 0.5 s \(1 of 5\)")
