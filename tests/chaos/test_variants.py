@@ -12,7 +12,7 @@ from tests.chaos import cases
 from tests.chaos.conftest import Play
 from tests.chaos.run import Result
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.once]  # what is proven is the harness
 
 
 def without(variant: str, case: str, rounds: int = 1, **world: object) -> Play:

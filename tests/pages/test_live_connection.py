@@ -10,7 +10,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser import Console
 from tests.pages.live import Shot, rows, shown_numbers, until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]  # the browser's side, not Python's
 
 
 EPOCH = "0123456789abcdef"

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.pages.live import Send, Shot, numbers, open_live, rows, shown_numbers
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]  # the browser's side, not Python's
 
 
 def marked(page: Page) -> str:

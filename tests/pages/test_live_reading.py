@@ -10,7 +10,7 @@ from tests.conftest import OpenPage
 from tests.pages.live import Send, Shot, numbers, open_live, rows, shown_numbers
 from tests.sites import Site
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]  # the browser's side, not Python's
 
 
 # -- pause --------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from tests.conftest import OpenPage
 from tests.pages.live import LATE, Send, numbers, open_live, rows, shown_numbers, texts
 from tests.sites import Site
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]  # the browser's side, not Python's
 
 
 # -- what comes ---------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from tests.pages.live import Send, Shot, numbers, open_live, rows, shown_numbers
 from tests.processes import plain_environment, python
 from tests.sites import Database, Site, running_site
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]  # the browser's side, not Python's
 
 Tab = Callable[..., Page]
 

@@ -14,7 +14,7 @@ from messaging.patterns import matches
 from messaging.search import Sought, compile_search
 from tests.sites import Site
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 Run = Callable[..., Any]
 
