@@ -83,7 +83,6 @@ QUEUE = (
     ("ready", "ZSET id by priority and sequence: may be claimed"),
     ("due", "ZSET sequence:id by time"),
     ("leases", "ZSET id by the end of its lease: running"),
-    ("owned", "ZSET worker NUL id"),
     ("ordered", "ZSET order key NUL sequence NUL id: behind another one of their order key"),
     ("heads", "HASH order key -> id of the one in front"),
     ("limited", "ZSET limit key NUL rank NUL id: no room under their limit when it was their turn"),

@@ -21,6 +21,7 @@ from messaging.taskqueue.job import (
     NewJob,
     Outcome,
     Retry,
+    State,
     Succeeded,
 )
 from messaging.taskqueue.scripting import Argument
@@ -78,10 +79,13 @@ def new_jobs(jobs: Sequence[NewJob]) -> Iterator[list[Argument]]:
         yield arguments
 
 
-def enqueued(reply: Sequence[Any]) -> list[Enqueued]:
-    """What ``enqueue`` says."""
-    triples = zip(reply[::3], reply[1::3], reply[2::3], strict=True)
-    return [Enqueued(name.decode(), bool(is_new), at_ms) for name, is_new, at_ms in triples]
+def enqueued(arguments: Sequence[Any], reply: Sequence[Any]) -> list[Enqueued]:
+    """What ``enqueue`` says to these arguments."""
+    at_ms, *others = reply
+    results = [Enqueued(name, True, at_ms) for name in arguments[::3]]
+    for place, name, since in zip(others[::3], others[1::3], others[2::3], strict=True):
+        results[place] = Enqueued(name.decode(), False, since)
+    return results
 
 
 def claimed(reply: Sequence[Any]) -> tuple[list[Claimed], int | None]:
@@ -109,7 +113,7 @@ def found(ids: Sequence[str], reply: Sequence[Any]) -> list[Job | None]:
         job = _job(packed)
         _set(job, "id", name)
         _set(job, "body", body)
-        _set(job, "result", result)
+        _set(job, "result", b"null" if result is None and job.state is State.SUCCEEDED else result)
         if errors:
             _set(job, "errors", _errors(errors))
         jobs.append(job)

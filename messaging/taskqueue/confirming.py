@@ -68,7 +68,7 @@ def enqueue(
         if any(isinstance(each, NoScriptError) for each in replies):
             whole = _pipeline(client.pipeline(transaction=False), commands, queue, level, whole=True)
             replies = whole.execute(False)
-        return _understood(replies, level)
+        return _understood(commands, replies, level)
 
 
 async def aenqueue(queue: AsyncQueue, jobs: Sequence[NewJob], level: Level) -> tuple[list[Enqueued], str]:
@@ -85,7 +85,7 @@ async def aenqueue(queue: AsyncQueue, jobs: Sequence[NewJob], level: Level) -> t
         if any(isinstance(each, NoScriptError) for each in replies):
             whole = _pipeline(queue.client.pipeline(transaction=False), commands, queue, level, whole=True)
             replies = await whole.execute(False)
-        return _understood(replies, level)
+        return _understood(commands, replies, level)
 
 
 def _commands(queue: Queue | AsyncQueue, jobs: Sequence[NewJob]) -> list[tuple[Any, ...]]:
@@ -109,12 +109,17 @@ def _pipeline(
     return pipe
 
 
-def _understood(replies: Sequence[Any], level: Level) -> tuple[list[Enqueued], str]:
+def _understood(
+    commands: Sequence[tuple[Any, ...]], replies: Sequence[Any], level: Level
+) -> tuple[list[Enqueued], str]:
     *entered, _, said = replies
     for each in entered:
         if isinstance(each, Exception):
             raise each
-    return [one for each in entered for one in calls.enqueued(each)], level.shortfall(said)
+    results: list[Enqueued] = []
+    for command, each in zip(commands, entered, strict=True):
+        results += calls.enqueued(command[2 + command[0] :], each)
+    return results, level.shortfall(said)
 
 
 def _check(level: Level, client: redis.Redis, name: str) -> None:

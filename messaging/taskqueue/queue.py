@@ -50,7 +50,7 @@ class Queue(Operated):
         self.register(self._call)
         results: list[Enqueued] = []
         for arguments in calls.new_jobs(jobs):
-            results += calls.enqueued(self.run("enqueue", *arguments))
+            results += calls.enqueued(arguments, self.run("enqueue", *arguments))
         return results
 
     # -- workers
@@ -112,10 +112,11 @@ class Queue(Operated):
     def release_worker(self, worker: str) -> list[str]:
         """A worker is known to be dead: what it held, ready again or dead, accounted as by :meth:`sweep`."""
         ids: list[str] = []
+        cursor = b"0"
         while True:
-            reply = self.run("release_worker", worker, _CHUNK, *self.caps.of_dead)
-            ids += [name.decode() for name in reply]
-            if len(reply) < _CHUNK:
+            cursor, *found = self.run("release_worker", worker, cursor, *self.caps.of_dead, _CHUNK)
+            ids += [name.decode() for name in found]
+            if cursor == b"0":
                 return ids
 
     def sweep(self, lease_ms: int) -> Swept:
@@ -186,7 +187,7 @@ class AsyncQueue:
         await self.register()
         results: list[Enqueued] = []
         for arguments in calls.new_jobs(jobs):
-            results += calls.enqueued(await self._run("enqueue", *arguments))  # type: ignore[arg-type]
+            results += calls.enqueued(arguments, await self._run("enqueue", *arguments))  # type: ignore[arg-type]
         return results
 
     async def get(self, id: str) -> Job | None:

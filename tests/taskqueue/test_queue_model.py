@@ -71,7 +71,11 @@ class Histories(RuleBasedStateMachine):
             "keep_ms": data.draw(st.sampled_from([0, 20, 10**9])),
             "keep_failed_ms": data.draw(st.sampled_from([20, 10**9])),
         }
-        special = data.draw(st.sampled_from(["", "", "order", "limit", "both", "unique"]))
+        special = data.draw(
+            st.sampled_from(["plain", "plain", "plain", "", "", "order", "limit", "both", "unique"])
+        )
+        if special == "plain":
+            options |= {"due_ms": 0, "expires_ms": 0}
         if special in ("order", "both"):
             options["order_key"] = data.draw(st.sampled_from(["o1", "o2"]))
         if special in ("limit", "both"):
@@ -108,7 +112,7 @@ class Histories(RuleBasedStateMachine):
             error = error_of("builtins.ValueError", "Traceback")
             outcomes.append(
                 {
-                    "succeeded": Succeeded(job_id, token, b"1"),
+                    "succeeded": Succeeded(job_id, token, data.draw(st.sampled_from([b"1", b"null"]))),
                     "retry": Retry(job_id, token, error, delay),
                     "dead": Failed(job_id, token, error, "max_attempts"),
                     "released": Released(job_id, token, delay),

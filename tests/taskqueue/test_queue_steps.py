@@ -5,6 +5,7 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from messaging import keys
@@ -51,6 +52,41 @@ def test_a_job_from_its_enqueue_to_its_result(any_queue: Queue) -> None:
     assert (done.state, done.result, done.workers) == (State.SUCCEEDED, b'"ok"', ["w:1:00"])
     assert [each.outcome for each in done.attempts] == ["succeeded"]
     assert any_queue.client.smembers(keys.queues("default")) == {b"mails"}
+
+
+def test_a_plain_job_and_one_with_a_key_are_told_alike(any_queue: Queue) -> None:
+    """The records of plain ones are cut and joined as bytes (`plain.lua`), all others are written from tables."""
+
+    def both() -> list[dict[str, object]]:
+        told = [msgspec.structs.asdict(each) for each in any_queue.get_many(["plain", "keyed"]) if each]
+        return [each | {"id": "", "limit_key": "", "limit": 0} for each in told]
+
+    def is_plain() -> bool:
+        return b"plain" in any_queue.client.hget(any_queue.key["jobs"], "plain")  # type: ignore[operator]
+
+    for now, result, worker in ((1_000_000, b"null", "w"), (1_790_000_000_000, b'"\xc3\xa4"', "w" * 64)):
+        any_queue.now = now
+        options = {"timeout_ms": 5, "max_attempts": 300, "priority": -7, "body": b"x" * 70_000}
+        any_queue.enqueue([job("plain", **options), job("keyed", limit_key="k", limit=1, **options)])
+        assert both()[0] == both()[1]
+        assert is_plain()
+        any_queue.now = now + 2000
+        claimed = any_queue.claim(worker, 2, lease_ms=10_000)
+        assert [(each.id, each.token, each.workers) for each in claimed] == [
+            ("plain", 1, [worker]),
+            ("keyed", 1, [worker]),
+        ]
+        assert both()[0] == both()[1]
+        assert is_plain()
+        any_queue.now = now + 5000
+        outcomes = [Succeeded(each.id, 1, result) for each in claimed]
+        assert any_queue.settle("another", outcomes) == [False, False]
+        assert any_queue.settle(worker, [*outcomes, *outcomes]) == [True, True, False, False]
+        assert both()[0] == both()[1]
+        assert both()[0]["result"] == result
+        assert both()[0]["attempts"][0].outcome == "succeeded"  # type: ignore[index]
+        assert any_queue.stats(1)[-1].run[12:13] == (2,)
+        any_queue.discard(State.SUCCEEDED, ["plain", "keyed"])
 
 
 def test_order_is_priority_then_first_in_first_out(any_queue: Queue) -> None:
@@ -144,7 +180,7 @@ def test_a_queue_whose_other_structures_are_gone_is_put_right_from_the_records(a
     (claimed,) = any_queue.claim("w", 1, lease_ms=10_000)
     assert claimed.id == "l1"
     any_queue.client.delete(
-        *(any_queue.key[part] for part in ("ready", "due", "leases", "owned", "ordered", "heads", "held"))
+        *(any_queue.key[part] for part in ("ready", "due", "leases", "ordered", "heads", "held"))
     )
     eventually(lambda: any_queue.sweep(4).reconciled == 0 and any_queue.counts().ready == 6)
     taken = []

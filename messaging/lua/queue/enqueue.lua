@@ -1,9 +1,10 @@
 -- New jobs enter the queue, unless their id is there already or somebody holds their unique lock.
--- uses keys records moves
--- KEYS: 1 to 26, those of the queue (parts/keys.lua)
+-- uses keys records moves plain
+-- KEYS: 1 to 25, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, then for each job: its id, its options (MessagePack), its body
--- returns { id, 1 if it is new, when that one was enqueued, ... }; out of memory: error, with nothing enqueued
-local ids, reply, new = {}, {}, 0
+-- returns { when, then for each that is not new: its place among them, the id of the one that is in its way, when that
+--           one was enqueued }; out of memory: error, with nothing enqueued
+local ids, reply, new = {}, { now }, 0
 for i = 2, #ARGV, 3 do ids[#ids + 1] = ARGV[i] end
 load_all(ids)
 
@@ -36,38 +37,39 @@ local function enter(id, job, body)
   new = new + 1
 end
 
-local alike = {} -- options -> a job that has them, where all that have them go straight to the end of their priority
+local forms = {} -- options -> what plain jobs that have them have in common
 
-local function enter_another(id, job, body)
-  job.seq, job.size = next_sequence(), #body
+local function enter_plain(id, form, body)
+  local job, record = form.job, plain_record(form, #body, next_sequence())
+  job.seq = sequence
+  loaded[id], touched[id] = record, record
   later(additions, key.ready, rank(job), id)
   later(fields, key.bodies, id, body)
-  loaded[id], touched[id] = job, cmsgpack.pack(job)
+  awake = true
   new = new + 1
 end
 
 for i = 2, #ARGV, 3 do
-  local id, options = ARGV[i], ARGV[i + 1]
-  local is_new, since = 0, loaded[id] and loaded[id].enqueued_ms
-  if not since and alike[options] then
-    enter_another(id, alike[options], ARGV[i + 2])
-    is_new, since = 1, now
-  elseif not since then
-    local job, holder = cmsgpack.unpack(options), nil
-    if job.unique then holder, since = holder_of(job.unique) end
-    if holder then
-      id = holder
+  local id, options, body = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local there, since = id, loaded[id] and load_job(id).enqueued_ms
+  if not since then
+    local form = forms[options]
+    local job = not form and cmsgpack.unpack(options)
+    if job and is_plain(job) then
+      form = plain_form(job)
+      forms[options] = form
+    end
+    if form then
+      enter_plain(id, form, body)
     else
-      enter(id, job, ARGV[i + 2])
-      is_new, since = 1, now
-      if not (job.unique or job.order_key or job.expires_ms or job.state ~= 'ready') then
-        touched[id], alike[options] = cmsgpack.pack(job), job
-      end
+      if job.unique then there, since = holder_of(job.unique) end
+      if not since then enter(id, job, body) end
     end
   end
-  reply[#reply + 1] = id
-  reply[#reply + 1] = is_new
-  reply[#reply + 1] = since
+  if since then
+    local last = #reply
+    reply[last + 1], reply[last + 2], reply[last + 3] = (i - 2) / 3, there, since
+  end
 end
 if new > 0 then
   count('enqueued', new)

@@ -1,6 +1,6 @@
 -- Counters of the latest minutes.
 -- uses keys
--- KEYS: 1 to 26, those of the queue (parts/keys.lua)
+-- KEYS: 1 to 25, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, 2 how many minutes, then names of counters
 -- returns { minute of the latest, then for each minute, the oldest first: a count for each name, ... }
 local latest = math.floor(now / 60000) * 60000

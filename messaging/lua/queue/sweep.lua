@@ -1,6 +1,6 @@
 -- Take back what lost workers held, and put right whatever is not where it belongs. Bounded.
 -- uses keys records moves endings
--- KEYS: 1 to 26, those of the queue (parts/keys.lua)
+-- KEYS: 1 to 25, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, 2 milliseconds of a turn, 3 most ended jobs to keep, 4 most bytes of these,
 --       5 most dead letters, 6 milliseconds to keep those, 7 most bytes of those, 8 minutes that statistics are kept
 -- returns { reclaimed, of these to the dead letters, expired, reconciled }; only zeros when it is not our turn
@@ -12,7 +12,7 @@ promote(500)
 local silent = redis.call('ZRANGEBYSCORE', key.leases, '-inf', now, 'LIMIT', 0, 500)
 load_all(silent)
 for _, id in ipairs(silent) do
-  local job = loaded[id]
+  local job = load_job(id)
   if job and job.state == 'running' then
     reclaimed = reclaimed + 1
     if lost(id, job) then died = died + 1 end

@@ -87,7 +87,8 @@ local function drop_from(name, ids)
   in_chunks('ZREM', name, ids)
   load_all(ids)
   for _, id in ipairs(ids) do
-    if loaded[id] then drop(id, loaded[id]) end
+    local job = load_job(id)
+    if job then drop(id, job) end
   end
   return #ids
 end

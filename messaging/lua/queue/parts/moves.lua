@@ -88,7 +88,7 @@ local function promote(most) -- what is due; returns how many, and the time of t
     for i, member in ipairs(members) do ids[i] = string.sub(member, 18) end
     load_all(ids)
     for _, id in ipairs(ids) do
-      local job = loaded[id]
+      local job = load_job(id)
       if job and job.state == 'delayed' then
         job.seq = next_sequence()
         to_ready(id, job)
@@ -114,7 +114,6 @@ end
 
 local function leave_running(id, job, outcome)
   later(removals, key.leases, id)
-  later(removals, key.owned, job.owner .. '\0' .. id)
   local attempt = job.attempts and job.attempts[#job.attempts]
   if attempt then attempt[3], attempt[4] = now, outcome end
   if outcome ~= 'lost' then timed('run', now - job.last_ms) end

@@ -1,5 +1,5 @@
 -- Jobs as tables. What is read or written once for many jobs waits for flush(), so that a batch costs few commands.
-local loaded, touched, gone = {}, {}, {} -- touched: true, or the job as it will be written
+local loaded, touched, gone = {}, {}, {} -- loaded: a table, or as Redis has it; touched: true, or as it will be written
 local additions, removals, fields = {}, {}, {}
 local counts, minute = {}, math.floor(now / 60000) * 60000
 local grown = {}
@@ -17,19 +17,21 @@ local function load_all(ids)
     local found = redis.call('HMGET', key.jobs, unpack(ids, at, last))
     for i = at, last do
       if loaded[ids[i]] == nil then
-        local packed = found[i - at + 1]
-        loaded[ids[i]] = packed and cmsgpack.unpack(packed)
+        loaded[ids[i]] = found[i - at + 1]
       end
     end
   end
 end
 
 local function load_job(id)
-  if loaded[id] == nil then
-    local packed = redis.call('HGET', key.jobs, id)
-    loaded[id] = packed and cmsgpack.unpack(packed)
+  local job = loaded[id]
+  if job == nil then job = redis.call('HGET', key.jobs, id) end
+  if type(job) == 'string' then
+    job = cmsgpack.unpack(job)
+    job.plain = nil -- what is written from a table has no such form: see plain.lua
   end
-  return loaded[id]
+  loaded[id] = job
+  return job
 end
 
 local function save(id, job)
@@ -55,8 +57,14 @@ local function count(name, by)
   counts[name] = (counts[name] or 0) + (by or 1)
 end
 
+local buckets = {}
 local function timed(name, ms) -- a histogram: bucket n holds what took less than 2^n milliseconds
-  count(name .. ':' .. (ms < 1 and 0 or select(2, math.frexp(math.floor(ms)))))
+  local bucket = buckets[ms]
+  if not bucket then
+    bucket = ':' .. (ms < 1 and 0 or select(2, math.frexp(math.floor(ms))))
+    buckets[ms] = bucket
+  end
+  count(name .. bucket)
 end
 
 local function grow(name, by) -- a number in ctl
@@ -109,7 +117,12 @@ local function flush() -- removals first: they are allowed when Redis is out of 
   for name, by in pairs(grown) do
     if by ~= 0 then redis.call('HINCRBY', key.ctl, name, by) end
   end
-  for name, by in pairs(counts) do
-    redis.call('HINCRBY', key.stats, string.format('%.0f:%s', minute, name), by)
+  local names, counted = {}, {}
+  for name in pairs(counts) do names[#names + 1] = string.format('%.0f:%s', minute, name) end
+  local before = #names > 0 and redis.call('HMGET', key.stats, unpack(names)) or {}
+  for i, name in ipairs(names) do
+    local by = counts[string.sub(name, string.find(name, ':', 1, true) + 1)]
+    counted[2 * i - 1], counted[2 * i] = name, string.format('%.0f', tonumber(before[i] or 0) + by)
   end
+  in_chunks('HSET', key.stats, counted)
 end

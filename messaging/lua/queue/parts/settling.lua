@@ -2,7 +2,7 @@
 local outcomes = {
   succeeded = function(id, job, result)
     leave_running(id, job, 'succeeded')
-    if job.keep_ms > 0 then
+    if job.keep_ms > 0 and result ~= 'null' then -- a success that says nothing returned null
       later(fields, key.results, id, result)
       job.size = (job.size or 0) + #result
     end
@@ -39,17 +39,22 @@ local function settle_all(worker, packed, caps)
   local ended, reply, ids, died = cmsgpack.unpack(packed), {}, {}, false
   for i, each in ipairs(ended) do ids[i] = each[1] end
   load_all(ids)
+  local settle_plain = plain_settling(worker)
   for i, each in ipairs(ended) do
     local id, how = each[1], each[3]
-    local job = loaded[id]
-    local theirs = job and job.state == 'running' and job.owner == worker and job.token == each[2]
-    if theirs and job.cancelled_by and how ~= 'succeeded' then
-      leave_running(id, job, 'cancelled')
-      job.reason = job.cancelled_by
-      finish(id, job, 'cancelled', job.keep_failed_ms)
-    elseif theirs then
-      died = died or how == 'failed'
-      outcomes[how](id, job, each[4], each[5], each[6])
+    local raw = loaded[id]
+    local plain = how == 'succeeded' and type(raw) == 'string' and settle_plain(id, raw, each[2], each[4])
+    local job = not plain and load_job(id)
+    local theirs = plain or job and job.state == 'running' and job.owner == worker and job.token == each[2]
+    if theirs and not plain then
+      if job.cancelled_by and how ~= 'succeeded' then
+        leave_running(id, job, 'cancelled')
+        job.reason = job.cancelled_by
+        finish(id, job, 'cancelled', job.keep_failed_ms)
+      else
+        died = died or how == 'failed'
+        outcomes[how](id, job, each[4], each[5], each[6])
+      end
     end
     reply[i] = theirs and 1 or 0
   end

@@ -1,5 +1,5 @@
 -- Out of the queue and into a worker's hands, under a lease.
-local function take(id, job, worker, lease)
+local function take(id, job, worker, until_ms)
   job.state, job.owner, job.parked = 'running', worker, nil
   job.token, job.attempt = (job.token or 0) + 1, (job.attempt or 0) + 1
   if not job.started_ms then
@@ -11,8 +11,7 @@ local function take(id, job, worker, lease)
   if #job.attempts >= 100 then table.remove(job.attempts, 1) end
   job.attempts[#job.attempts + 1] = { worker, now }
   if job.limit_key then hold(job.limit_key, 1) end
-  later(additions, key.leases, now + lease, id)
-  later(additions, key.owned, 0, worker .. '\0' .. id)
+  later(additions, key.leases, until_ms, id)
   timed('wait', now - math.max(job.enqueued_ms, job.due_ms or 0))
   save(id, job)
 end
@@ -27,6 +26,7 @@ local function take_best(worker, wanted, lease)
   end
   local _, next_due = promote(wanted * 2 + 100)
 
+  local until_ms, _, whole = string.format('%.0f', now + lease), plain_hold(worker)
   local taken, looks = {}, wanted + 200 -- looks: those that turn out to have expired or to have no room cost one each
   while #taken < wanted and looks > 0 do
     local popped = redis.call('ZPOPMIN', key.ready, math.min(wanted - #taken, looks))
@@ -37,8 +37,16 @@ local function take_best(worker, wanted, lease)
     looks = looks - #ids
     awake = false
     for _, id in ipairs(ids) do
-      local job = loaded[id]
-      if job and job.state == 'ready' then
+      local raw = loaded[id]
+      local record, since
+      if not awake and type(raw) == 'string' then record, since = take_plain(raw, whole) end
+      local job = not record and load_job(id)
+      if record then
+        loaded[id], touched[id] = record, record
+        later(additions, key.leases, until_ms, id)
+        timed('wait', now - since)
+        taken[#taken + 1] = id
+      elseif job and job.state == 'ready' then
         if awake then
           to_ready(id, job) -- somebody was let in meanwhile, perhaps with a better rank: look again
         elseif job.limit_key and held(job.limit_key) >= job.limit then
@@ -47,7 +55,7 @@ local function take_best(worker, wanted, lease)
           finish(id, job, 'expired', job.keep_failed_ms)
           if job.limit_key then unpark(job.limit_key) end
         else
-          take(id, job, worker, lease)
+          take(id, job, worker, until_ms)
           taken[#taken + 1] = id
         end
       end
@@ -69,10 +77,14 @@ local function take_best(worker, wanted, lease)
       local bodies = redis.call('HMGET', key.bodies, unpack(taken, at, last))
       for i = at, last do
         local id = taken[i]
-        local packed, size = cmsgpack.pack(loaded[id]), #reply
-        touched[id] = packed
+        local packed, errors, size = loaded[id], false, #reply
+        if type(packed) ~= 'string' then
+          errors = packed.error and redis.call('HGET', key.errors, id)
+          packed = cmsgpack.pack(packed)
+          touched[id] = packed
+        end
         reply[size + 1], reply[size + 2], reply[size + 3] = id, packed, bodies[i - at + 1] or ''
-        reply[size + 4] = loaded[id].error and redis.call('HGET', key.errors, id) or false
+        reply[size + 4] = errors or false
       end
     end
   end
