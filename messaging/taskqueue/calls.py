@@ -62,7 +62,7 @@ def new_jobs(jobs: Sequence[NewJob]) -> Iterator[list[Argument]]:
     arguments: list[Argument] = []
     size = 0
     known: tuple[Any, ...] = ()  # what the job before was, but for its id and body
-    packed = b""
+    packed = sent = b""
     for job in jobs:
         fields = astuple(job)[2:]
         if fields != known or not 0 < len(job.id) <= MAX_ID:
@@ -72,8 +72,9 @@ def new_jobs(jobs: Sequence[NewJob]) -> Iterator[list[Argument]]:
             known, packed = fields, _encode(options)
         if arguments and (len(arguments) >= 3 * CHUNK_JOBS or size + len(job.body) > CHUNK_BYTES):
             yield arguments
-            arguments, size = [], 0
-        arguments += (job.id, packed, job.body)
+            arguments, size, sent = [], 0, b""
+        arguments += (job.id, b"" if packed is sent else packed, job.body)
+        sent = packed
         size += len(job.body)
     if arguments:
         yield arguments

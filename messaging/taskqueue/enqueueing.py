@@ -40,7 +40,7 @@ class Prepared(NamedTuple):
 class Form:
     """A validated task -> what all its jobs have in common, so that many calls of it ask for that once."""
 
-    __slots__ = ("_asks", "_at", "_body", "_fixed", "_limit", "_options", "_path", "_queue", "task")
+    __slots__ = ("_asks", "_at", "_bare", "_body", "_fixed", "_limit", "_options", "_path", "_queue", "task")
 
     def __init__(self, task: AnyTask, *, defaults: Defaults, now: datetime, in_outbox: bool = False) -> None:
         self.task = task
@@ -77,6 +77,7 @@ class Form:
             self._body["options"] = overrides
         if in_outbox:
             self._body["written_us"] = written_us
+        self._bare = b""  # the body of a call without arguments, once there was one
 
     def filled(self, args: Any, kwargs: Mapping[str, Any]) -> Prepared:
         """A call's arguments -> its job; raises an :class:`~messaging.errors.InvalidCall` that names what cannot be."""
@@ -87,7 +88,10 @@ class Form:
                 asked = _asked_fields(self._path, args, kwargs, self._options)
             except InvalidOption as error:
                 raise InvalidTaskOption(f"task {self._path}: {error}") from error.__cause__
-        body = encode_body(Body(args=args, kwargs=kwargs, **self._body), limit=self._limit)
+        if args or kwargs:
+            body = encode_body(Body(args=args, kwargs=kwargs, **self._body), limit=self._limit)
+        else:
+            body = self._bare = self._bare or encode_body(Body(**self._body), limit=self._limit)
         job = NewJob(id=new_id(self._queue), body=body, **self._fixed, **asked)
         return Prepared(self.task, args, kwargs, job, self._at)
 

@@ -45,7 +45,7 @@ class State(StrEnum):
     EXPIRED = "expired"  # not begun in time
 
 
-class NewJob(msgspec.Struct, frozen=True, kw_only=True):
+class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is asked for. ``body`` is JSON, which the queue does not look into."""
 
     id: str  # of new_id(), or any other text of at most 63 characters that is unique in the queue
@@ -70,7 +70,7 @@ JobError = TypedDict("JobError", {"class": str, "traceback": str, "at": int})
 """Why an attempt failed: the path of the exception's class, and when. The server sets ``at``."""
 
 
-class Attempt(msgspec.Struct, frozen=True, array_like=True):
+class Attempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One time that a worker held the job. ``outcome`` is "" while it does."""
 
     worker: str
@@ -136,7 +136,7 @@ class Claimed(Job, frozen=True, kw_only=True):
     """A job that is ours until its lease ends: ``id`` and ``token`` stand in every later word about it."""
 
 
-class Succeeded(msgspec.Struct, frozen=True):
+class Succeeded(msgspec.Struct, frozen=True, gc=False):
     """It returned ``result`` (JSON)."""
 
     id: str
@@ -162,7 +162,7 @@ class Failed(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Released(msgspec.Struct, frozen=True):
+class Released(msgspec.Struct, frozen=True, gc=False):
     """Handed back unfinished; the attempt does not count."""
 
     id: str
@@ -173,7 +173,7 @@ class Released(msgspec.Struct, frozen=True):
 Outcome = Succeeded | Retry | Failed | Released
 
 
-class Enqueued(msgspec.Struct, frozen=True):
+class Enqueued(msgspec.Struct, frozen=True, gc=False):
     """What became of a new job. Not new: ``id`` is the one that is there already, or that holds the unique lock."""
 
     id: str

@@ -1,7 +1,8 @@
 -- New jobs enter the queue, unless their id is there already or somebody holds their unique lock.
 -- uses keys records moves plain
 -- KEYS: 1 to 25, those of the queue (parts/keys.lua)
--- ARGV: 1 "" or what is taken for the time, then for each job: its id, its options (MessagePack), its body
+-- ARGV: 1 "" or what is taken for the time, then for each job: its id, its options (MessagePack; "" if they are those
+--       of the one before), its body
 -- returns { when, then for each that is not new: its place among them, the id of the one that is in its way, when that
 --           one was enqueued }; out of memory: error, with nothing enqueued
 local ids, reply, new = {}, { now }, 0
@@ -49,8 +50,10 @@ local function enter_plain(id, form, body)
   new = new + 1
 end
 
+local options
 for i = 2, #ARGV, 3 do
-  local id, options, body = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local id, body = ARGV[i], ARGV[i + 2]
+  if ARGV[i + 1] ~= '' then options = ARGV[i + 1] end
   local there, since = id, loaded[id] and load_job(id).enqueued_ms
   if not since then
     local form = forms[options]
