@@ -99,6 +99,7 @@ MESSAGING = {
     "CAPTURE_LISTS": ["inbox"],
     "LISTEN_IN_WEB": env.bool("LISTEN_IN_WEB", default=False),
     "METRICS_TOKEN": env.str("METRICS_TOKEN", default=""),
+    "PUBLISH_BUDGET": env.float("PUBLISH_BUDGET", default=1.0),
 }
 
 CACHES = {

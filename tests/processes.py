@@ -173,7 +173,7 @@ class Process:
 def plain_environment(**more: str) -> dict[str, str]:
     """What a process needs from the machine's environment, and nothing that would steer the site; plus ``more``."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    return kept | {"PYTHONUNBUFFERED": "1", "SECRET_KEY": "for the tests only"} | more
+    return kept | {"PYTHONUNBUFFERED": "1", "SECRET_KEY": "for the tests only", "PUBLISH_BUDGET": "10"} | more
 
 
 def children_of(pid: int) -> dict[int, str]:

@@ -165,7 +165,7 @@ def test_it_shows_a_message_at_once_and_ends_at_a_signal(manage: Manage, number:
     publish("orders.created", {"id": 2})
     tail.wait_for(r'"data":\{"id":2\}')
     tail.signal(number)
-    assert tail.wait(5) == 0
+    assert tail.wait() == 0
     assert tail.stderr == ""
     assert [json.loads(line)["data"]["id"] for line in tail.stdout.splitlines()] == [1, 2]
 
@@ -180,7 +180,7 @@ def test_a_person_sees_colours_and_the_last_ten(manage: Manage) -> None:
     assert tail.output.count("number ") == 10
     assert "\x1b[38;5;" in tail.output
     assert cut.rstrip().endswith("…")
-    assert tail.terminate(5) == 0
+    assert tail.terminate() == 0
 
 
 def test_it_survives_a_restart_and_goes_on_where_it_was(manage: Manage, broker: TestServer) -> None:
@@ -192,7 +192,7 @@ def test_it_survives_a_restart_and_goes_on_where_it_was(manage: Manage, broker: 
     broker.start()
     publish("numbers", 2)
     tail.wait_for('"data":2}')
-    assert tail.terminate(5) == 0
+    assert tail.terminate() == 0
     assert [json.loads(line)["data"] for line in tail.stdout.splitlines()] == [1, 2]
     assert len(tail.stderr.splitlines()) == 2, tail.stderr  # away, back
 
@@ -205,7 +205,7 @@ def test_a_log_born_anew_is_a_gap_in_words(manage: Manage, broker: TestServer) -
     publish("numbers", 2)
     tail.wait_for('"data":2}')
     tail.wait_for("gap: Redis lost its log")
-    assert tail.terminate(5) == 0
+    assert tail.terminate() == 0
 
 
 def test_it_waits_for_a_redis_that_is_not_there_yet(manage: Manage, broker: TestServer) -> None:
@@ -215,7 +215,7 @@ def test_it_waits_for_a_redis_that_is_not_there_yet(manage: Manage, broker: Test
     broker.start()
     publish("numbers", 1)
     tail.wait_for('"data":1}')
-    assert tail.wait(5) == 0
+    assert tail.wait() == 0
 
 
 def test_a_reader_that_has_seen_enough_ends_it_without_a_word(

@@ -66,10 +66,11 @@ async def _closing(client: aioredis.Redis) -> AsyncGenerator[None]:
             await client.aclose()
 
 
-def known(alias: str) -> list[str]:
-    """Names of the backend's queues that were ever used."""
+def known(alias: str, *, seconds: float | None = None) -> list[str]:
+    """Names of the backend's queues that were ever used; ``seconds`` of silence are borne (None: the budget)."""
     with translated(f"queues of {alias!r}"):
-        names = connection.client(timeout=conf.PUBLISH_BUDGET).smembers(keys.queues(alias))
+        client = connection.client(timeout=conf.PUBLISH_BUDGET if seconds is None else seconds)
+        names = client.smembers(keys.queues(alias))
     return [name.decode() for name in names if isinstance(name, bytes)]
 
 

@@ -63,7 +63,7 @@ def all_queues(only: str = "", *, seconds: float = SECONDS) -> list[Queue]:
     return [
         queue(alias, name, seconds=seconds)
         for alias in backends(only)
-        for name in sorted({*known_queues.known(alias), *backend_of(alias).queues})
+        for name in sorted({*known_queues.known(alias, seconds=seconds), *backend_of(alias).queues})
     ]
 
 

@@ -18,7 +18,7 @@ from django.test import override_settings
 from messaging import connection, wire
 
 _numbers = count(1)
-_CMSGPACK = files("messaging").joinpath("testing/cmsgpack.lua").read_bytes()
+_LIBRARIES = files("messaging").joinpath("testing/libraries.lua").read_bytes()
 _ALIAS = "messaging-memory"
 
 
@@ -78,7 +78,7 @@ def _async_client(host: str, *, timeout: float = 5.0) -> aioredis.Redis:
 
 
 def _complete(command: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A command with the one library of Redis's Lua that fakeredis lacks and the queue's scripts use."""
+    """A command with the libraries of Redis's Lua that fakeredis lacks and the queue's scripts use."""
     if command and command[0] == "EVAL" and b"cmsgpack" in command[1]:
-        return ("EVAL", _CMSGPACK + b"\n" + command[1], *command[2:])
+        return ("EVAL", _LIBRARIES + b"\n" + command[1], *command[2:])
     return command

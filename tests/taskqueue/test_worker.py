@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import time
-from typing import Any
 
 import pytest
 
@@ -27,14 +26,7 @@ def worker(workshop_of_the_file: Workshop) -> Process:
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def holding() -> list[Any]:
-    """A task that lasts for longer than a lease, enqueued by the first test for the others to run beside it."""
-    return []
-
-
-def test_sync_and_async_tasks_run(workshop: Workshop, holding: list[Any]) -> None:
-    holding.append(tasks.hold_the_interpreter.enqueue(int(LEASE_SECONDS * 1400)))
+def test_sync_and_async_tasks_run(workshop: Workshop) -> None:
     results = [
         tasks.add.enqueue(1, 2),
         tasks.aadd.enqueue(3, 4),
@@ -155,9 +147,9 @@ def test_a_worker_says_what_it_does(workshop: Workshop) -> None:
 
 
 def test_a_task_that_holds_the_interpreter_for_longer_than_a_lease_runs_once(
-    workshop: Workshop, holding: list[Any]
+    workshop: Workshop,
 ) -> None:
-    job = workshop.ended(holding[0])
+    job = workshop.ended(tasks.hold_the_interpreter.enqueue(int(LEASE_SECONDS * 1400)))
     assert (job.state, len(job.attempts), job.crashes) == (State.SUCCEEDED, 1, 0)
     assert workshop.marks().count("holds the interpreter") == 1
     assert job.finished_ms - job.started_ms > LEASE_SECONDS * 1000

@@ -1,5 +1,5 @@
--- MessagePack in Lua 5.1, as far as the queue's scripts use it: fakeredis does not have Redis's own `cmsgpack`.
-local cmsgpack = {}
+-- Libraries of Redis's Lua that fakeredis does not have, in Lua 5.1, as far as the queue's scripts use them.
+local cmsgpack, struct = {}, {}
 local function big(number, bytes) -- an unsigned integer, its most significant byte first
   local out = {}
   for i = bytes, 1, -1 do
@@ -113,4 +113,22 @@ function cmsgpack.unpack(text)
     values[count], at = unpack_one(text, at)
   end
   return unpack(values, 1, count)
+end
+
+-- `>I4`, `>I8` (unsigned, most significant byte first) and `x` (a byte that is passed over) are all the formats here.
+function struct.pack(format, number)
+  return big(number, tonumber(format:match('^>I(%d)$')))
+end
+function struct.unpack(format, text, at)
+  local values, count = {}, 0
+  for kind, size in format:sub(2):gmatch('([Ix])(%d?)') do
+    if kind == 'x' then
+      at = at + 1
+    else
+      count = count + 1
+      values[count], at = number_at(text, at, tonumber(size))
+    end
+  end
+  values[count + 1] = at
+  return unpack(values, 1, count + 1)
 end
