@@ -9,10 +9,12 @@ import pytest
 
 from messaging import publish
 from messaging.publisher import publish_many
-from tests.live_sites import LiveSite, live_site
+from tests.live_sites import UVICORN, LiveSite, live_site
 from tests.processes import ROOT, Process, python
 from tests.servers import TestServer
 from tests.sites import Database
+from tests.sse import Listening
+from tests.test_stream_twins import RUNSERVER
 from tests.waiting import eventually
 
 LOG, EPOCH = "messaging:{0}:log", "messaging:{0}:epoch"
@@ -294,3 +296,63 @@ def test_several_partitions(broker: TestServer, database_template: Database, set
                 whole = [json.dumps(event.data) for event in (*events[:read], *again.named("message"))]
                 assert len(whole) == 25 * 9
                 assert len(set(whole)) == 25 * 9
+
+
+# -- what the listener has recorded ---------------------------------------------------------------------------------
+
+
+def told(stream: Listening) -> list[object]:
+    """Messages by their payload and losses by their reason, in the order of the stream."""
+    return [
+        event.data["event"]["data"] if event.name == "message" else event.data["reason"]
+        for event in stream.events
+        if event.name in ("message", "loss")
+    ]
+
+
+@pytest.mark.parametrize("command", [UVICORN, RUNSERVER], ids=["uvicorn", "runserver"])
+def test_a_history_says_what_was_lost_where_it_was(
+    broker: TestServer, database_template: Database, command: tuple[str, ...]
+) -> None:
+    with live_site(database_template, broker.url, command=command) as live:
+        listener = Process(python("manage.py", "listen"), env=live.env)
+        try:
+            publish("h", 1)
+            eventually(lambda: rows(live) == 1, every=0.3)
+            broker.client().flushall()
+            publish("h", 2)
+            eventually(lambda: rows(live) == 2, every=0.3)
+            broker.kill()
+            broker.start()
+            listener.wait_for("Redis was restarted")
+            publish("h", 3)
+            eventually(lambda: rows(live) == 3, every=0.3)
+        finally:
+            listener.clean_up()
+        with live.listen("h", last=10).live() as stream:
+            assert told(stream) == [1, "reborn", 2, "restarted", 3]
+            assert all(event.last_id != "" for event in stream.named("loss"))  # that of the message before
+            assert [event.data["missed"] for event in stream.named("loss")] == [None, None]
+        with live.listen("h", last=1).live() as stream:
+            assert told(stream) == [3]  # what lies further back is no part of it
+        with live.listen("[h]", last=10).live() as stream:
+            # from the log alone, and from what this process remembers
+            assert told(stream)[-4:] == ["reborn", 2, "restarted", 3]
+        with live.listen("h").live() as stream:
+            assert told(stream) == []
+
+
+def test_open_streams_hear_that_redis_was_restarted(
+    live: LiveSite, relay: Process, broker: TestServer
+) -> None:
+    publish("k", 1)
+    eventually(lambda: rows(live) == 1, every=0.3)
+    with live.listen("k", last=5).live() as stream, live.listen("other").live() as other:
+        assert told(stream) == [1]
+        broker.kill()
+        broker.start()
+        relay.wait_for("Redis was restarted")
+        other.until(lambda s: told(s) == ["restarted"])
+        stream.until(lambda s: told(s) == [1, "restarted"])
+        publish("k", 2)
+        stream.until(lambda s: told(s) == [1, "restarted", 2])

@@ -22,6 +22,7 @@ from messaging.live.counters import counters
 from messaging.live.feed import Feed, SightedFeed
 from messaging.live.filters import Filter
 from messaging.live.history import items_of
+from messaging.live.losses import Losses
 from messaging.live.pages import Gap
 from messaging.live.reader import Reader
 from messaging.live.ring import Item, Ring, renumbered
@@ -50,6 +51,7 @@ class Hub:
         self.stopping = False
         self.readers = Threads("history", rest=True)
         self.gate = Gate()
+        self.losses = Losses(self)
         self.retention: dict[str, int | None] = {
             "entries": 0,
             "oldest": None,
@@ -184,10 +186,15 @@ class Hub:
             return
         to = _moved(self.heads, partition, start)
         gap = Gap(format_id(self.heads), to, "reborn")
-        frame = named("gap", gap.facts(), id=format_id(to))
         counters.gaps += len(self.streams)
-        self._spread(Item(partition, to, None, frame, everyone=True))
+        self._spread(Item.of(partition, to, None, named("gap", gap.facts()))._replace(everyone=True))
         self._arrived()
+
+    def tell(self, frame: bytes) -> None:
+        """A frame without an id for everybody, at this place among the messages."""
+        if self.heads:
+            self._spread(Item(0, self.heads, None, frame, everyone=True))
+            self._arrived()
 
     def lost_track(self, partition: int) -> None:
         """The reader cannot go on where it was: each stream looks for itself what it has missed."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from messaging import connection, frames
 from messaging.conf import conf
 from messaging.frames import format_id
-from messaging.live import history, notices
+from messaging.live import history, losses, notices
 from messaging.live.counters import counters
 from messaging.live.pages import Gap, Page
 from messaging.live.ring import Item, in_order
@@ -34,6 +34,7 @@ REDIS_SECONDS = 3.0
 async def newest(stream: Stream, count: int) -> AsyncGenerator[bytes, None]:
     """The newest ``count`` messages. While Redis or the database is away, those that are in memory."""
     hub = stream.hub
+    lost = await hub.losses.fresh() if count else []
     stream.join()
     upto, origin = stream.since, hub.ring.origin
     if stream.filter.rights is None:
@@ -53,7 +54,8 @@ async def newest(stream: Stream, count: int) -> AsyncGenerator[bytes, None]:
             logger.warning("streams begin with what is in memory, the log cannot be read: %s", error)
     if len(upto) > 1:
         items = in_order(items, upto)
-    for chunk in _counted(stream, items):
+    oldest_ms = losses.oldest_of(items, count, hub.retention["oldest"])
+    for chunk in _counted(stream, losses.among(items, lost, oldest_ms=oldest_ms)):
         yield chunk
 
 

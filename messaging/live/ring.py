@@ -19,8 +19,8 @@ class Item(NamedTuple):
     where: Where
     channel: str | None  # None: no event
     frame: bytes
-    data: int = 0  # where in the frame the part behind the id begins
-    everyone: bool = False  # a gap: every stream gets it, whatever its filter
+    data: int = 0  # where in the frame the part behind the id begins; 0: it has none
+    everyone: bool = False  # a gap or a loss: every stream gets it, whatever its filter
     body: bytes | None = None  # the event, if what is shown of it depends on who looks
 
     @classmethod
@@ -41,7 +41,10 @@ class Item(NamedTuple):
         """The same with the id of another reader, who came by another order of the partitions."""
         if where == self.where:
             return self
-        return Item.of(self.partition, where, self.channel, self.frame[self.data :])._replace(body=self.body)
+        if not self.data:
+            return self._replace(where=where)
+        made = Item.of(self.partition, where, self.channel, self.frame[self.data :])
+        return made._replace(everyone=self.everyone, body=self.body)
 
 
 class Ring:

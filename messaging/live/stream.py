@@ -1,6 +1,6 @@
 """A query -> one client's stream, chunk by chunk, until it ends.
 
-    hello, [gap], history or what was missed, live, then messages as they come, [position], [bye]
+    hello, [gap], history or what was missed, live, then messages as they come, [position], [loss], [bye]
 
 How far a stream has read is always known, so that whatever happens (its feed has moved on without it, the log was
 trimmed, Redis came back as another) it looks for what it has missed; :mod:`messaging.live.replay`.

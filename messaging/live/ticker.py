@@ -25,12 +25,13 @@ logger = logging.getLogger("messaging.live")
 TICK_SECONDS = 1.0
 MOST_CHECKED = 50  # claims that are checked again in one tick; of many streams a tenth
 RETENTION_SECONDS = 10.0
+LOSSES_SECONDS = 5.0
 
 
 async def tick_for_ever(hub: Hub) -> None:
     """Until cancelled. What asks Redis or the database runs beside it, so that heartbeats do not wait for them."""
     beside: list[asyncio.Task[None]] = []
-    retention_due = 0.0
+    retention_due = losses_due = 0.0
     try:
         while True:
             now = time.monotonic()
@@ -42,6 +43,9 @@ async def tick_for_ever(hub: Hub) -> None:
                 logger.exception("the ticker of the live streams goes on after an unexpected error")
             if all(task.done() for task in beside):
                 beside = [asyncio.create_task(_check_permissions(hub, now))]
+                if now >= losses_due and hub.streams:
+                    losses_due = now + LOSSES_SECONDS
+                    beside.append(asyncio.create_task(hub.losses.learn()))
                 if now >= retention_due and (hub.streams or not retention_due):
                     retention_due = now + RETENTION_SECONDS
                     beside.append(asyncio.create_task(_learn_retention(hub)))

@@ -27,7 +27,7 @@ from redis.exceptions import RedisError
 from messaging import connection, frames, keys, log
 from messaging.conf import conf
 from messaging.frames import Place, Where
-from messaging.live import crossing, history, notices, query
+from messaging.live import crossing, history, losses, notices, query
 from messaging.live.access import Admission, Claim, admit
 from messaging.live.counters import counters
 from messaging.live.hub import hub
@@ -169,7 +169,11 @@ def _beginning(client: redis.Redis, asked: query.Query) -> tuple[list[bytes], Wh
         items = history.before(client, where, asked.filter.blocking(), count=asked.last)
     else:
         where, items = since, []
-    hello = notices.hello(where, asked.filter, retention=history.retention(client), resumed=since is not None)
+    retention = history.retention(client)
+    if items:
+        oldest_ms = losses.oldest_of(items, asked.last, retention["oldest"])
+        items = losses.among(items, losses.stored(), oldest_ms=oldest_ms)
+    hello = notices.hello(where, asked.filter, retention=retention, resumed=since is not None)
     return [hello, *(chunk for chunk, _ in notices.joined(items))], where
 
 

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route, expect
+from pytest_django import Settings
 
+from messaging import publish
 from tests.browser import Console
-from tests.pages.live import Shot, rows, shown_numbers, until
+from tests.conftest import OpenPage, reset_clients
+from tests.pages.live import Shot, open_live, rows, shown_numbers, until
+from tests.sites import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.once]  # the browser's side, not Python's
 
@@ -66,6 +70,13 @@ class Server:
         # else it hangs, as a quiet stream does
 
 
+def kinds(page: Page) -> list[str]:
+    """ "row" or "divider", from the top."""
+    every = page.locator("#rows :is(.row, .divider)")
+    found: list[str] = every.evaluate_all("all => all.map((one) => one.classList[0])")
+    return found
+
+
 def test_a_lost_connection_resumes_where_it_was_and_shows_nothing_twice(page: Page) -> None:
     server = Server(page)
     server.then(hello(), frame(1), frame(2), live(2), frame(3))
@@ -93,11 +104,34 @@ def test_a_gap_is_a_row_that_says_what_is_missing(page: Page, gap: dict[str, Any
     server.then(hello(), frame(1), live(1), named("gap", to=f"{EPOCH}.2-0", **gap), frame(2))
     page.goto("/messages/")
     rows(page, 2)
-    order = page.locator("#rows :is(.row, .divider)").evaluate_all(
-        "all => all.map((one) => one.classList[0])"
-    )
+    order = kinds(page)
     assert order == ["row", "divider", "row"]
     expect(page.locator(".divider")).to_contain_text(words)
+
+
+def test_a_crash_of_redis_is_a_row_of_open_pages_and_of_those_opened_later(
+    fresh_site: Site, open_page: OpenPage, settings: Settings, screenshot: Shot
+) -> None:
+    settings.MESSAGING = settings.MESSAGING | {"URL": fresh_site.broker.url}
+    reset_clients()
+    page = open_page(fresh_site)
+    open_live(page, "?channel=crash")
+    publish("crash", {"n": 1}, outbox=False)
+    rows(page, 1)
+    fresh_site.broker.kill()
+    fresh_site.broker.start()
+    fresh_site.listener.wait_for("Redis was restarted")
+    divider = page.locator(".divider")
+    expect(divider).to_contain_text("Redis was restarted here")
+    reset_clients()
+    publish("crash", {"n": 2}, outbox=False)
+    rows(page, 2)
+    later = open_page(fresh_site)
+    open_live(later, "?channel=crash")
+    rows(later, 2)
+    for each in (page, later):
+        assert kinds(each) == ["row", "divider", "row"]
+    screenshot(later, "live-crash")
 
 
 def test_what_was_missed_can_be_loaded_from_the_gap(page: Page, screenshot: Shot) -> None:

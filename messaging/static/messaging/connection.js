@@ -29,6 +29,7 @@ export function backOff(attempt, retry, random = Math.random) {
  * {is: "messages", messages}   [{id, data}]: the frame's id, and its data as text
  * {is: "live", facts}          history is over
  * {is: "gap", gap, id}         messages are missing here
+ * {is: "loss", loss}           here the listener has recorded that messages may be missing
  * {is: "place", id}            everything up to here has been sent
  */
 export class Connection {
@@ -232,6 +233,8 @@ export class Connection {
       this.#on({ is: "live", facts });
     } else if (name === "gap") {
       this.#on({ is: "gap", gap: facts, id });
+    } else if (name === "loss") {
+      this.#on({ is: "loss", loss: facts });
     } else if (name === "position") {
       this.#on({ is: "place", id });
     } else if (name === "bye") {

@@ -25,6 +25,12 @@ export function dividerNode(row, { act, storedUrl }) {
   }
   const { reason, missed, from } = row.gap;
   const skipped = missed === null ? "Messages may be missing here" : `${messages(missed)} skipped`;
+  if (reason === "restarted") {
+    return [el("b", {}, skipped), el("span", {}, "Redis was restarted here. A crash may have cost it what it had not written to disk yet.")];
+  }
+  if (reason === "rolled back") {
+    return [el("b", {}, skipped), el("span", {}, "The log lost its end here: Redis came back from an older state."), stored];
+  }
   if (reason === "reborn") {
     return [el("b", {}, "The log started anew"), el("span", {}, "Redis lost it, or it was emptied. Earlier messages are on the other side of this line; stored ones remain in the table."), stored];
   }

@@ -55,6 +55,7 @@ const stream = new Subscription(site.stream, {
   },
   messages: (batch) => take(batch.map(({ id, data }) => toRecord(id, data))),
   gap: (gap) => painter.add(store.divide({ gap })),
+  loss: (gap) => painter.add(store.divide({ gap })),
 });
 const now = () => stream.now();
 const act = { readFrom, backToLive: () => choose({ from: null }) };

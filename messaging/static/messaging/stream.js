@@ -19,6 +19,8 @@
 //               ({% stream_position %}) arrive as well
 //   last        without a position: begin with so many messages of the past (none)
 //   gap(gap)    something may be missing: {reason, missed, from, to}. Reload what the page shows
+//   loss(loss)  a gap that the listener has recorded, at its place among the messages: {reason, missed, from, to, partition,
+//               noticed}. In the messages of the past, or as it is noticed after a restart of Redis
 //   state(s)    {name}: connecting, catching, live, behind {lag}, waiting {attempt, until, why}, refused {why, text}, asleep,
 //               stopped
 //   live(facts) history and what was missed have been delivered; from now on messages are new
@@ -78,10 +80,11 @@ export class Subscription {
   }
 
   #take(item) {
-    const { state, hello, messages, live, gap } = this.#handlers;
+    const { state, hello, messages, live, gap, loss } = this.#handlers;
     if (item.is === "state") state?.(item.state);
     else if (item.is === "messages") messages?.(item.messages);
     else if (item.is === "gap") gap?.(item.gap);
+    else if (item.is === "loss") loss?.(item.loss);
     else if (item.is === "live") live?.(item.facts);
     else if (item.is === "hello") {
       this.#clock = item.facts.now - Date.now();
