@@ -59,8 +59,9 @@ _of_parent: list[dict[asyncio.AbstractEventLoop, _LoopConnections]] = []
 _lock = threading.Lock()
 
 
-def call(packed: bytes) -> Any:
-    """Send one packed command, return its reply (an error reply is returned, not raised).
+def call(packed: bytes, *, meanwhile: Callable[[], object] | None = None) -> Any:
+    """Send one packed command, return its reply (an error reply is returned, not raised). What is to be done
+    ``meanwhile``, of short and known length, is done while Redis works.
 
     Raises :class:`BrokerUnavailable` after at most ``PUBLISH_BUDGET`` seconds; a name that has to be resolved by a
     slow resolver is the one wait that no time-out bounds. :class:`BrokerRefused` if Redis does not let us in.
@@ -74,6 +75,8 @@ def call(packed: bytes) -> Any:
         conn = held[1]
         conn.send_packed_command((packed,), check_health=False)
         sent = True
+        if meanwhile is not None:
+            meanwhile()
         left = deadline - time.monotonic()
         try:
             if left < budget / 2:  # most of it went into connecting and sending

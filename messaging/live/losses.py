@@ -43,10 +43,11 @@ class Loss(NamedTuple):
 def stored() -> list[Loss]:
     """The newest losses, oldest first. Blocks; raises what the database raises."""
     rows = Gap.objects.using(conf.DATABASE).order_by("-pk")[:MOST]
-    return [_loss(row) for row in reversed(rows)]
+    return [loss_of(row) for row in reversed(rows)]
 
 
-def _loss(row: Gap) -> Loss:
+def loss_of(row: Gap) -> Loss:
+    """A row as it is told."""
     facts = {
         "from": f"{row.from_epoch}.{row.from_position}",
         "to": f"{row.to_epoch}.{row.to_position}",

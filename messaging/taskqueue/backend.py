@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -17,7 +17,7 @@ from messaging.taskqueue.enqueueing import Prepared
 from messaging.taskqueue.job import Enqueued, Job, State, queue_of
 from messaging.taskqueue.options import Defaults, defaults_of
 from messaging.taskqueue.queue import Queue
-from messaging.taskqueue.results import moment, new_result, result_of
+from messaging.taskqueue.results import moment, new_result, result_of, set_enqueued_at
 from messaging.taskqueue.seam import (
     AnyResult,
     AnyTask,
@@ -87,12 +87,13 @@ class RedisTaskBackend(BaseTaskBackend):
             if batch.database is not None:
                 done |= self._put(batch, batch.database)
                 continue
+            drafts: list[AnyResult] = []
             try:
-                answers = self._enter(batch, missed)
+                answers = self._enter(batch, missed, partial(self._draft, batch, drafts))
             except BrokerError as error:
                 error.enqueued = list(done.values())
                 raise
-            new = self._accepted(batch, answers)
+            new = self._accepted(batch, drafts, answers)
             signalling.enqueued(self, new.values())
             done |= new
             for place, prepared, answer in self._others(batch, answers):
@@ -113,18 +114,21 @@ class RedisTaskBackend(BaseTaskBackend):
             except BrokerError as error:
                 error.enqueued = list(done.values())
                 raise
-            new = self._accepted(batch, answers)
+            drafts: list[AnyResult] = []
+            self._draft(batch, drafts)
+            new = self._accepted(batch, drafts, answers)
             await signalling.aenqueued(self, new.values())
             done |= new
             for place, prepared, answer in self._others(batch, answers):
                 done[place] = self._found(await self._ajob(answer.id)) or self._assumed(prepared, answer)
         return self._confirmed([done[place] for place in range(len(done))], missed)
 
-    def _enter(self, batch: Batch, missed: dict[str, str]) -> list[Enqueued]:
+    def _enter(self, batch: Batch, missed: dict[str, str], meanwhile: Callable[[], object]) -> list[Enqueued]:
         """Into the queue, as safe as it asks for."""
         level = self.defaults.level(batch.queue)
         if not level:
-            return self.queue(batch.queue).enqueue(batch.jobs)
+            return self.queue(batch.queue).enqueue(batch.jobs, meanwhile=meanwhile)
+        meanwhile()
         with queues.breaking():
             answers, missing = confirming.enqueue(self.queue(batch.queue), batch.jobs, level)
         if missing:
@@ -168,14 +172,21 @@ class RedisTaskBackend(BaseTaskBackend):
         )
         return dict(zip(batch.places, results, strict=True))
 
-    def _accepted(self, batch: Batch, answers: Sequence[Enqueued]) -> dict[int, AnyResult]:
+    def _draft(self, batch: Batch, drafts: list[AnyResult]) -> None:
+        """Their results, but for what only the queue can say: whether they are new, and when they were enqueued."""
+        drafts += [self._result(each, each.job.id, None) for each in batch.prepared]
+
+    def _accepted(
+        self, batch: Batch, drafts: Sequence[AnyResult], answers: Sequence[Enqueued]
+    ) -> dict[int, AnyResult]:
         """The results of those that are new in their queue, by their places."""
         times = {at_ms: moment(ms=at_ms) for at_ms in {each.at_ms for each in answers}}
-        return {
-            place: self._result(prepared, answer.id, times[answer.at_ms])
-            for place, prepared, answer in zip(batch.places, batch.prepared, answers, strict=True)
-            if answer.is_new
-        }
+        new = {}
+        for place, draft, answer in zip(batch.places, drafts, answers, strict=True):
+            if answer.is_new:
+                set_enqueued_at(draft, times[answer.at_ms])
+                new[place] = draft
+        return new
 
     def _others(self, batch: Batch, answers: Sequence[Enqueued]) -> Iterator[tuple[int, Prepared, Enqueued]]:
         """Those in whose way another one is, which holds their unique lock."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -64,12 +65,15 @@ class Operated:
     def __repr__(self) -> str:
         return f"<queue {self.name!r} of {self.alias!r}>"
 
-    def run(self, name: str, *arguments: Argument) -> Any:
-        """One step: a script of ``lua/queue`` by its name."""
+    def run(self, name: str, *arguments: Argument, meanwhile: Callable[[], object] | None = None) -> Any:
+        """One step: a script of ``lua/queue`` by its name. ``meanwhile`` is done while Redis works, if that can be."""
         with translated(f"queue {self.name!r}"):
             if self._call is None:
+                if meanwhile is not None:
+                    meanwhile()
                 return script(name).run(self.client, self.keys, self.now, *arguments)
-            return script(name).run_over(self._call, self.client, self.keys, (self.now, *arguments))
+            call = self._call if meanwhile is None else partial(self._call, meanwhile=meanwhile)
+            return script(name).run_over(call, self.client, self.keys, (self.now, *arguments))
 
     def register(self, call: Call | None = None) -> None:
         """See to it now and then that the alias knows this queue, even if Redis has forgotten everything."""

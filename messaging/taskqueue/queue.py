@@ -14,7 +14,7 @@ hold a job any more is refused by owner and token. Scripts that free memory run 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import redis.asyncio as aioredis
@@ -44,13 +44,17 @@ class Queue(Operated):
 
     # -- producers
 
-    def enqueue(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
+    def enqueue(
+        self, jobs: Sequence[NewJob], *, meanwhile: Callable[[], object] | None = None
+    ) -> list[Enqueued]:
         """New jobs -> what became of each, in their order. An id that is there already stays as it is: an enqueue
-        without an answer can be repeated. Up to 500 jobs and 4 MiB are entered whole or not at all."""
+        without an answer can be repeated. Up to 500 jobs and 4 MiB are entered whole or not at all. ``meanwhile`` is
+        done while Redis works on the first of these."""
         self.register(self._call)
         results: list[Enqueued] = []
         for arguments in calls.new_jobs(jobs):
-            results += calls.enqueued(arguments, self.run("enqueue", *arguments))
+            results += calls.enqueued(arguments, self.run("enqueue", *arguments, meanwhile=meanwhile))
+            meanwhile = None
         return results
 
     # -- workers

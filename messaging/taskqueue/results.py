@@ -143,6 +143,11 @@ def new_result(
     return result
 
 
+def set_enqueued_at(result: AnyResult, at: datetime | None) -> None:
+    """The queue has said when."""
+    _set(result, "enqueued_at", at)
+
+
 _IS_AS_KNOWN = {field.name for field in fields(TaskResult)} == {
     *("task", "id", "status", "enqueued_at", "started_at", "finished_at", "last_attempted_at"),
     *("args", "kwargs", "backend", "errors", "worker_ids", "_return_value"),

@@ -22,7 +22,7 @@ from messaging.scripts import Script, bulk
 
 _USES = b"-- uses "
 Argument = bytes | str | int | float
-Call = Callable[[bytes], Any]  # a packed command -> its reply; an error reply is returned, not raised
+Call = Callable[..., Any]  # wire.call: a packed command -> its reply; an error reply is returned, not raised
 
 
 class QueueScript(Script):

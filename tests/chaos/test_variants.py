@@ -35,6 +35,7 @@ def without(variant: str, case: str, rounds: int = 1, **world: object) -> Play:
         (without("unordered", "ordered, FLUSHALL", 2), "I4"),
         (without("batch_dropped", "disk full for the database", direct=1.0), "I1"),
         (without("bad_entry_stops", "bad input"), "I7"),
+        (without("bad_entry_dropped", "bad input"), "I10"),
     ],
     ids=lambda value: value.variant if isinstance(value, Play) else value,
 )

@@ -179,6 +179,16 @@ def bad_entry_stops() -> None:
     relay.Relay._store = strict  # type: ignore[method-assign]
 
 
+def bad_entry_dropped() -> None:
+    """What is no event is passed over in silence."""
+    commit: Callable[..., None] = relay.Relay._commit
+
+    def silent(self: relay.Relay, position: Position, good: Any, bad: Any, channels: Any) -> None:
+        commit(self, position, good, [], channels)
+
+    relay.Relay._commit = silent  # type: ignore[method-assign]
+
+
 VARIANTS = {
     each.__name__: each
     for each in (
@@ -196,5 +206,6 @@ VARIANTS = {
         no_breaker,
         no_probe,
         bad_entry_stops,
+        bad_entry_dropped,
     )
 }

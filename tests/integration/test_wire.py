@@ -27,6 +27,8 @@ from tests.processes import ROOT, plain_environment
 from tests.servers import TestServer
 from tests.waiting import eventually
 
+PING = b"*1\r\n$4\r\nPING\r\n"
+
 Publish = Callable[[int], Event]
 
 
@@ -520,3 +522,15 @@ def test_a_process_that_publishes_leaves_nothing_open(broker: TestServer, tmp_pa
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(stored()) == 19
+
+
+def test_what_is_to_be_done_meanwhile_is_done_before_the_answer_is_read(broker: TestServer) -> None:
+    done: list[str] = []
+    assert wire.call(PING, meanwhile=lambda: done.append("meanwhile")) == b"PONG"
+    assert done == ["meanwhile"]
+
+
+def test_what_fails_meanwhile_leaves_no_answer_for_somebody_else(broker: TestServer) -> None:
+    with pytest.raises(ZeroDivisionError):
+        wire.call(PING, meanwhile=lambda: 1 / 0)
+    assert wire.call(b"*2\r\n$4\r\nECHO\r\n$3\r\nown\r\n") == b"own"

@@ -17,7 +17,9 @@ def test_every_client_sees_exactly_what_it_should_and_nothing_is_left(database_t
     report = stress(database_template, steps, crowd=15, pause=0.3, waves=2, seed=1, say=said.append)
     assert report.faults == []
     assert report.connects > report.clients
-    assert report.gaps > 0  # the log was wiped once; that each of those who were there was told is one of the faults
+    assert (
+        report.gaps > 0
+    )  # the log was wiped once; that each of those who were there was told is one of the faults
     assert report.messages > 1000
 
 
