@@ -19,6 +19,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.columns import lines, number
+
 MESSAGES = 10_000
 RATE = 500  # messages a second
 SECONDS = 20.0
@@ -55,6 +57,19 @@ class Figure(NamedTuple):
     @property
     def missed(self) -> bool:
         return self.bound is not None and self.value > self.bound
+
+    @property
+    def verdict(self) -> str:
+        return "" if self.bound is None else "MISSED" if self.missed else "ok"
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """One line a figure."""
+    rows = [("figure", "measured", "bound", "ok")]
+    for each in figures:
+        bound = "" if each.bound is None else f"<= {each.bound:g} {each.unit}".rstrip()
+        rows.append((each.name, number(each.value, each.unit), bound, each.verdict))
+    return "\n".join(lines(rows, left=(0, len(rows[0]) - 1)))
 
 
 class Watched:
@@ -208,11 +223,7 @@ def main(arguments: Sequence[str] = ()) -> int:
                 chromium.close()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    for figure in figures:
-        bound = "" if figure.bound is None else f"at most {figure.bound:g} {figure.unit}"
-        print(
-            f"{figure.name:<58} {figure.value:>10,.1f} {figure.unit:<3} {bound}{'  MISSED' if figure.missed else ''}"
-        )
+    print(table(figures))
     RESULTS.mkdir(exist_ok=True)
     facts = {"machine": machine(), "figures": [figure._asdict() for figure in figures]}
     (RESULTS / f"page-{time.strftime('%Y%m%d-%H%M%S')}.json").write_text(json.dumps(facts, indent=1))

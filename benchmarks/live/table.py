@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+from benchmarks.columns import lines, number
 from benchmarks.live.bounds import BOUNDS
 from benchmarks.live.figures import Figures
 
@@ -28,26 +29,7 @@ def table(figures: Mapping[str, Figures]) -> str:
     rows = [("figure", *servers, "bound", "ok")]
     for name in [*BOUNDS, *MORE]:
         says, unit = (BOUNDS[name].says, BOUNDS[name].unit) if name in BOUNDS else MORE[name]
-        values = [_number(figures[server].get(name), unit) for server in servers]
+        values = [number(figures[server].get(name), unit) for server in servers]
         bound = (str(BOUNDS[name]), verdict(name, ours.get(name))) if name in BOUNDS else ("", "")
         rows.append((says, *values, *bound))
-    return "\n".join(_lines(rows))
-
-
-def _number(value: float | None, unit: str) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f} {unit}".strip()
-
-
-def _lines(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    rows = [rows[0], ["-" * width for width in widths], *rows[1:]]
-    last = len(widths) - 1
-    return [
-        "  ".join(
-            cell.ljust(width) if at in (0, last) else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    return "\n".join(lines(rows, left=(0, len(rows[0]) - 1)))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+from benchmarks.columns import lines, number
 from benchmarks.tasks.bounds import BOUNDS, verdict
 from benchmarks.tasks.contest import Contest
 
@@ -16,36 +17,18 @@ def table(figures: Mapping[str, Figures]) -> str:
     ours = figures[names[0]]
     rows = [("figure", *names, "bound", "ok")]
     for name, bound in BOUNDS.items():
-        values = [_number(figures[each].get(name), bound.unit) for each in names]
+        values = [number(figures[each].get(name), bound.unit) for each in names]
         rows.append((bound.says, *values, str(bound), verdict(name, ours.get(name))))
-    return "\n".join(_lines(rows))
+    return "\n".join(lines(rows, left=(0, len(rows[0]) - 1)))
 
 
 def notes(contest: Contest, versions: Mapping[str, str]) -> str:
     """What each ran with, which other settings were slower, who failed."""
-    lines = []
+    said = []
     for name in contest.figures:
         chosen = contest.chosen[name].says
         others = [f"{says}: {rate:,}/s" for says, rate in contest.tried[name].items() if says != chosen]
-        lines.append(f"{name} {versions.get(name, '')}".rstrip() + f": {chosen}. {contest.notes[name]}")
+        said.append(f"{name} {versions.get(name, '')}".rstrip() + f": {chosen}. {contest.notes[name]}")
         if others:
-            lines.append(f"    tried and slower: {'; '.join(others)}")
-    return "\n".join([*lines, *contest.wrong])
-
-
-def _number(value: float | None, unit: str) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f} {unit}"
-
-
-def _lines(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    last = len(widths) - 1
-    return [
-        "  ".join(
-            cell.ljust(width) if at in (0, last) else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in [rows[0], ["-" * width for width in widths], *rows[1:]]
-    ]
+            said.append(f"    tried and slower: {'; '.join(others)}")
+    return "\n".join([*said, *contest.wrong])

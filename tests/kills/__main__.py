@@ -66,6 +66,8 @@ def main() -> int:
             (seed, found.tasks, _kinds(result.kills), found.executions, found.repeated, found.unexcused, found.lost,
              *_spans(near), *_spans(far), f"{result.seconds:.0f}")
         )  # fmt: skip
+        for sentence in found.worn_out:
+            print(f"    struck too often: {sentence}")
         for sentence in found.broken[:20]:
             print(f"    BROKEN {sentence}", flush=True)
         if found.broken and options.words:

@@ -22,6 +22,11 @@ SECONDS = {
 }
 
 
+# MAX_CRASHES forgives a task three lost workers, of which it may lose two to a neighbour before it runs alone. One that
+# more than one of our own kills strikes besides is rightly a dead letter: nobody can tell it from a guilty one.
+STRUCK = 1
+
+
 class Claim(NamedTuple):
     """A worker process had the task."""
 
@@ -38,6 +43,7 @@ class Findings:
     executions: int = 0
     lost: int = 0  # not ended, or ended otherwise than it should
     repeated: int = 0  # executions beyond the first, each behind a death
+    worn_out: list[str] = field(default_factory=list)  # innocent, and dead by our kills alone
     unexcused: int = 0  # executions beyond the first without one
     overlapping: int = 0  # two at the same time
     recovery: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -66,14 +72,28 @@ def check(
         by_task[execution.task].append(execution)
     for task, state in states.items():
         should = "dead" if task in poison else "succeeded"
-        if state != should or not by_task[task]:
+        held = (claims or {}).get(task, ())
+        wrong = f"task {task} is {state} after {len(by_task[task])} executions, not {should}"
+        history = ", ".join(f"{claim.pid} {claim.outcome} at {claim.at % 1000:.1f}" for claim in held)
+        if state == "dead" and should != "dead" and _struck(held, ends) > STRUCK:
+            found.worn_out.append(f"{wrong}: {history}")
+        elif state != should or not by_task[task]:
             found.lost += 1
-            found.broken.append(f"task {task} is {state} after {len(by_task[task])} executions, not {should}")
+            found.broken.append(f"{wrong}: {history}")
         ran = sorted(by_task[task], key=lambda each: each.began)
         _check_executions(ran, ends, failures.get(task, 0), found)
-        _note_recovery(task, (claims or {}).get(task, ()), ends, found)
+        _note_recovery(task, held, ends, found)
     _check_recovery(found)
     return found
+
+
+def _struck(claims: Sequence[Claim], ends: Mapping[int, Sequence[Death]]) -> int:
+    """How many workers it lost to us, and not to a task that killed them."""
+    return sum(
+        claim.outcome == "lost"
+        and any(death.how != "suicide" and death.until >= claim.at for death in ends.get(claim.pid, ()))
+        for claim in claims
+    )
 
 
 def _check_executions(

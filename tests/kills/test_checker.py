@@ -64,6 +64,17 @@ def test_a_slow_recovery_is_broken(how: str, again: float, is_fine: bool) -> Non
     assert (found.broken == []) == is_fine
 
 
+@pytest.mark.parametrize(
+    ("how", "kills", "lost"), [("child", 1, 1), ("child", 2, 0), ("suicide", 2, 1), ("suicide", 4, 1)]
+)
+def test_a_dead_letter_is_excused_by_our_own_kills_alone(how: str, kills: int, lost: int) -> None:
+    claims = [Claim(pid, float(pid), "lost") for pid in range(1, 5)]
+    deaths = [Death(pid, pid + 0.5, pid + 0.5, how if pid <= kills else "suicide") for pid in range(1, 5)]
+    executions = [Execution(7, pid, float(pid)) for pid in range(1, 5)]
+    found = check(executions, deaths, {7: "dead"}, claims={7: claims})
+    assert (found.lost, len(found.worn_out)) == (lost, 1 - lost)
+
+
 def test_the_ledger_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     path.write_text("began 7 1 9.0\nended 7 1 9.5\nbegan 8 1 9.6\ndying 8 1 9.7\n")
