@@ -6,6 +6,8 @@ import signal
 import subprocess
 from base64 import b64decode
 from collections.abc import Callable
+from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -30,7 +32,7 @@ def events(broker: TestServer) -> Callable[[], list[Event]]:
 Events = Callable[[], list[Event]]
 
 
-def data_of(events: Events) -> list[object]:
+def data_of(events: Events) -> list[Any]:
     return [event.data for event in events()]
 
 
@@ -112,6 +114,50 @@ def test_what_cannot_be_published_is_named(
     events: Events, arguments: list[str], code: int, said: str
 ) -> None:
     ran = run("publish", *arguments)
+    assert (ran.code, ran.out) == (code, "")
+    assert said in ran.err
+    assert events() == []
+
+
+def test_a_template_is_published_so_many_times(events: Events) -> None:
+    template = '{"n": {{n}}, "r": {{random 3 5}}, "id": "{{ id }}", "at": "{{time}}"}'
+    ran = run("publish", "orders", template, "--count", "1200")
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err.startswith("1,200 messages published to orders in ")
+    found = data_of(events)
+    assert [each["n"] for each in found] == list(range(1, 1201))
+    assert {each["r"] for each in found} == {3, 4, 5}
+    assert len({each["id"] for each in found}) == 1200
+    assert all(datetime.fromisoformat(each["at"]).tzinfo for each in found)
+
+
+def test_a_delay_lies_between_two_of_them(manage: Manage, events: Events) -> None:
+    process = manage("publish", "slow", "tick {{n}}", "--count", "1000", "--delay", "0.05")
+    eventually(lambda: data_of(events)[:3] == ["tick 1", "tick 2", "tick 3"])
+    assert process.terminate() == 0
+    found = events()
+    assert len(found) < 1000
+    assert f"{len(found):,} message" in process.stderr
+    first, *_, last = [event.time for event in found]
+    assert (last - first).total_seconds() > 0.045 * (len(found) - 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["{{m}}", "--count", "2"], 1, "'{{m}}' is no placeholder"),
+        (["{{random 1}}", "--count", "2"], 1, "'{{random 1}}' is no placeholder"),
+        (["{{n}}", "--count", "0"], 2, "not a number from 1 to 10,000,000: '0'"),
+        (["x", "--count", "2", "--delay", "-1"], 2, "not a number of seconds from 0 to 86,400: '-1'"),
+        (["x", "--count", "2", "--delay", "nan"], 2, "'nan'"),
+        (["x", "--count", "2", "--id", "1"], 2, "--count makes many"),
+        (["-", "--count", "2"], 2, "--count repeats DATA"),
+        (["x", "--delay", "2"], 2, "--delay lies between two of --count"),
+        (["{{n}", "--json", "--count", "2"], 1, "not JSON"),
+    ],
+)
+def test_what_cannot_be_repeated_is_named(events: Events, arguments: list[str], code: int, said: str) -> None:
+    ran = run("publish", "updates", *arguments)
     assert (ran.code, ran.out) == (code, "")
     assert said in ran.err
     assert events() == []

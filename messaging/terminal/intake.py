@@ -7,7 +7,7 @@ import random
 import select
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from redis.exceptions import ReadOnlyError
@@ -30,6 +30,17 @@ class Line(NamedTuple):
     number: int
     raw: bytes
     size: int
+
+
+class Reader(Protocol):
+    """Where lines come from."""
+
+    @property
+    def ended(self) -> bool: ...
+
+    def wait(self, seconds: float) -> bool: ...
+
+    def read(self) -> list[Line]: ...
 
 
 class LineReader:
@@ -114,7 +125,7 @@ class Intake:
 
     def __init__(
         self,
-        reader: LineReader,
+        reader: Reader,
         *,
         stop: Stop,
         prepare: Callable[[bytes], Prepared],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import os
 import sys
 import time
@@ -28,10 +29,12 @@ from messaging.management.terminal_command import (
 from messaging.payload import TEXT
 from messaging.publisher import prepare
 from messaging.sender import Prepared, send_one
-from messaging.terminal.intake import Intake, LineReader, Totals, data_of
+from messaging.terminal.intake import Intake, LineReader, Reader, Totals, data_of
+from messaging.terminal.repeats import MOST, Repeats, Template
 from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
 from messaging.terminal.stopping import Stop
 
+LONGEST_DELAY = 86_400
 SHOWN_EVERY = 0.2  # seconds between two progress lines
 
 
@@ -47,6 +50,9 @@ line that comes through the pipe is a message, sent as soon as it is there. Whil
   manage.py publish orders.created '{"id": 2}' --type order.v2 --key 2 -H tenant:acme
   tail -F /var/log/syslog | manage.py publish system.log -
   manage.py publish imports.rows --json < rows.ndjson
+  manage.py publish orders.created '{"id": {{n}}, "total": {{random 5 200}}}' --count 100 --delay 0.2
+
+placeholders of --count: {{n}} the message's number from 1, {{time}} now in UTC, {{id}} a new UUID, {{random LOW HIGH}}
 
 output: one message: its place in the log and its id; lines: nothing, or with --json-output an object for each
 
@@ -81,6 +87,12 @@ once with 130"""
             help="an attribute of your own: 1 to 20 lower-case letters and digits, a colon, the value; repeatable",
         )
         parser.add_argument(
+            "--count", type=number, metavar="NUMBER", help="publish DATA so many times, with placeholders"
+        )
+        parser.add_argument(
+            "--delay", type=pause, default=0.0, metavar="SECONDS", help="between two of --count (default: 0)"
+        )
+        parser.add_argument(
             "--keep-blank", action="store_true", help="publish blank lines too (default: skipped)"
         )
         parser.add_argument(
@@ -97,14 +109,26 @@ once with 130"""
             headers=dict(options["headers"]),
         )
         data = options["data"]
+        if options["delay"] and options["count"] is None:
+            self.end(USAGE, "--delay lies between two of --count: say how many.")
         try:
             if data is None or data == "-":
                 if data is None and is_terminal(sys.stdin):
                     self.end(USAGE, "Nothing to publish: give DATA, or - to type lines (Ctrl-D ends them).")
                 if options["id"]:
                     self.end(USAGE, "--id names one message, and standard input has many: give DATA.")
+                if options["count"] is not None:
+                    self.end(
+                        USAGE, "--count repeats DATA, and standard input has lines of its own: give DATA."
+                    )
                 make("")  # finds what is wrong with everything but the data, before the first line
-                self.lines(make, options)
+                self.lines(LineReader(sys.stdin.fileno(), limit=conf.MAX_EVENT_BYTES), make, options)
+            elif options["count"] is not None:
+                if options["id"]:
+                    self.end(USAGE, "--id names one message, and --count makes many.")
+                template = Template(data)
+                make(data_of(os.fsencode(template.filled(1)), options["form"]))
+                self.lines(Repeats(template, count=options["count"], delay=options["delay"]), make, options)
             else:
                 self.one(make(data_of(os.fsencode(data), options["form"]), id=options["id"]), options)
         except (InvalidChannel, InvalidAttribute) as error:
@@ -129,8 +153,8 @@ once with 130"""
             self.put(f"{event.location} {event.id}\n".encode())
             self.stdout.flush()
 
-    def lines(self, make: Any, options: dict[str, Any]) -> None:
-        """Publish standard input."""
+    def lines(self, reader: Reader, make: Any, options: dict[str, Any]) -> None:
+        """Publish all that comes."""
         began = time.monotonic()
         limit = conf.MAX_EVENT_BYTES
         shown = is_terminal(self.stderr) and not is_terminal(sys.stdin) and not options["quiet"]
@@ -138,7 +162,7 @@ once with 130"""
         logging.getLogger("messaging.publish").addFilter(lambda record: record.module != "breaker")
         with Stop() as stop, StatusLine(self.talk, shown=shown) as status:
             intake = Intake(
-                LineReader(sys.stdin.fileno(), limit=limit),
+                reader,
                 stop=stop,
                 prepare=lambda raw: make(data_of(raw, options["form"])),
                 limit=limit,
@@ -199,6 +223,24 @@ def summary(totals: Totals, channel: str, seconds: float) -> str:
     if totals.refused:
         text += f", {counted(totals.refused, 'line')} refused"
     return text
+
+
+def number(text: str) -> int:
+    """``--count``."""
+    if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0 and int(text) <= MOST):
+        raise argparse.ArgumentTypeError(f"not a number from 1 to {MOST:,}: {text!r}")
+    return int(text)
+
+
+def pause(text: str) -> float:
+    """``--delay``."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= LONGEST_DELAY:
+        raise argparse.ArgumentTypeError(f"not a number of seconds from 0 to {LONGEST_DELAY:,}: {text!r}")
+    return seconds
 
 
 def header(text: str) -> tuple[str, str]:
