@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import reference
 from benchmarks.__main__ import MEASURED_BY
 from benchmarks.bounds import BOUNDS
 from benchmarks.result import Result, alternate, not_measured, ratio_of
@@ -111,3 +112,8 @@ def test_both_ways_take_turns() -> None:
     assert calls == ["ours", "plain", "plain", "ours", "ours", "plain"]
     assert (mine, theirs) == ([2.0] * 3, [3.0] * 3)
     assert ratio_of(theirs, mine) == 1.5
+
+
+def test_the_page_of_figures_is_rendered_from_the_results_that_were_kept() -> None:
+    assert reference.PAGE.read_text() == reference.render()
+    assert any((reference.HERE / "reference").glob("*.json"))
