@@ -154,6 +154,7 @@ def test_an_open_live_page_does_not_hold_up_the_drain(up: StartUp, database_copy
         assert process.wait() == 0
 
 
+@pytest.mark.once
 def test_killed_up_leaves_nothing_and_the_next_one_works(
     up: StartUp, database_copy: Database, short_directory: Path
 ) -> None:
@@ -167,6 +168,7 @@ def test_killed_up_leaves_nothing_and_the_next_one_works(
     assert second.terminate() == 0
 
 
+@pytest.mark.once
 def test_a_server_that_lives_on_is_adopted_and_stopped(
     up: StartUp, database_copy: Database, short_directory: Path
 ) -> None:
@@ -181,6 +183,7 @@ def test_a_server_that_lives_on_is_adopted_and_stopped(
     assert not server.alive()
 
 
+@pytest.mark.once
 def test_stale_socket_is_replaced(up: StartUp, database_copy: Database, short_directory: Path) -> None:
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(short_directory / "valkey.sock"))
@@ -189,6 +192,7 @@ def test_stale_socket_is_replaced(up: StartUp, database_copy: Database, short_di
     assert process.terminate() == 0
 
 
+@pytest.mark.once
 def test_drain_that_takes_too_long_is_cut_with_exit_code_5(up: StartUp, database_copy: Database) -> None:
     process = up("--drain", "0.5")
     site_url(process)
@@ -198,6 +202,7 @@ def test_drain_that_takes_too_long_is_cut_with_exit_code_5(up: StartUp, database
     assert not [pid for pid in pids if exists(pid)]
 
 
+@pytest.mark.once
 def test_second_signal_ends_at_once(up: StartUp, database_copy: Database) -> None:
     process = up("--drain", "30")
     site_url(process)
@@ -212,6 +217,7 @@ def test_second_signal_ends_at_once(up: StartUp, database_copy: Database) -> Non
     assert not [pid for pid in pids if exists(pid)]
 
 
+@pytest.mark.once
 def test_redis_url_is_used_instead_of_a_server_of_its_own(
     up: StartUp, database_copy: Database, broker: TestServer, short_directory: Path
 ) -> None:
@@ -256,6 +262,7 @@ def test_postgresql_by_url_and_streams_hold_no_connection_to_it(
 # -- what cannot start says so, and exits with 3
 
 
+@pytest.mark.once
 def test_unreachable_redis_is_named_without_its_password(up: StartUp) -> None:
     process = up(REDIS_URL=f"redis://me:s3cret@127.0.0.1:{free_port()}/0")
     assert process.wait() == 3
@@ -277,6 +284,7 @@ def test_silent_redis_is_given_up_after_two_seconds(settings: Settings) -> None:
         assert_within(2.2, took)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("url", ["localhost:6379", "http://localhost/", "redis://localhost:port/0"])
 def test_malformed_redis_url(up: StartUp, url: str) -> None:
     process = up(REDIS_URL=url)
@@ -285,6 +293,7 @@ def test_malformed_redis_url(up: StartUp, url: str) -> None:
     assert "is not a Redis URL" in process.stderr
 
 
+@pytest.mark.once
 def test_taken_port(up: StartUp, short_directory: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -294,6 +303,7 @@ def test_taken_port(up: StartUp, short_directory: Path) -> None:
     assert not (short_directory / "valkey").exists()  # nothing was started
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("port", ["http", "-1", "65536", "80.5"])
 def test_bad_port(up: StartUp, port: str) -> None:
     process = up(PORT=port)
@@ -301,6 +311,7 @@ def test_bad_port(up: StartUp, port: str) -> None:
     assert f"PORT must be a number from 0 to 65535, not '{port}'" in process.stderr
 
 
+@pytest.mark.once
 def test_socket_path_that_is_too_long(up: StartUp, short_directory: Path) -> None:
     process = up(VAR_DIR=str(short_directory / ("d" * 100)))
     assert process.wait() == 3
@@ -309,6 +320,7 @@ def test_socket_path_that_is_too_long(up: StartUp, short_directory: Path) -> Non
     )
 
 
+@pytest.mark.once
 def test_one_directory_runs_once(up: StartUp, database_copy: Database) -> None:
     first = up()
     site_url(first)
@@ -319,6 +331,7 @@ def test_one_directory_runs_once(up: StartUp, database_copy: Database) -> None:
     assert first.terminate() == 0
 
 
+@pytest.mark.once
 def test_database_that_does_not_answer(up: StartUp) -> None:
     process = up(DATABASE_URL=f"postgres://me:s3cret@127.0.0.1:{free_port()}/none")
     assert process.wait() == 3
@@ -326,6 +339,7 @@ def test_database_that_does_not_answer(up: StartUp) -> None:
     assert "s3cret" not in process.output
 
 
+@pytest.mark.once
 def test_directory_that_is_a_file(up: StartUp, short_directory: Path) -> None:
     (short_directory / "file").touch()
     process = up(VAR_DIR=str(short_directory / "file"))

@@ -150,6 +150,7 @@ SHOTS = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("look", SHOTS)
 def test_pictures_to_be_looked_at(
     open_page: OpenPage, site: Site, screenshot: Callable[..., Any], look: str

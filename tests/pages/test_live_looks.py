@@ -9,7 +9,7 @@ from tests.conftest import OpenPage
 from tests.pages.live import LATE, Send, Shot, open_live, rows
 from tests.sites import ADMIN, PASSWORD, Site
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]  # the browser's side, not Python's
 
 
 def test_an_empty_log_teaches(fresh_site: Site, open_page: OpenPage, screenshot: Shot) -> None:

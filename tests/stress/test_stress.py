@@ -10,6 +10,7 @@ from tests.stress.run import stress
 from tests.stress.truth import Seen, Truth, Written
 
 
+@pytest.mark.once
 @pytest.mark.timeout(180)
 def test_every_client_sees_exactly_what_it_should_and_nothing_is_left(database_template: Database) -> None:
     steps = ["kill_redis", "restart_web", "wipe"]
