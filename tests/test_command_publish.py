@@ -1,6 +1,7 @@
 """``manage.py publish``: one message, or the lines of a pipe; what it says and how it ends."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -124,6 +125,7 @@ def test_a_template_is_published_so_many_times(events: Events) -> None:
     ran = run("publish", "orders", template, "--count", "1200")
     assert (ran.code, ran.out) == (0, "")
     assert ran.err.startswith("1,200 messages published to orders in ")
+    assert not logging.getLogger("messaging.publish").filters  # what it changes for itself is as it was
     found = data_of(events)
     assert [each["n"] for each in found] == list(range(1, 1201))
     assert {each["r"] for each in found} == {3, 4, 5}

@@ -8,7 +8,8 @@ import math
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -158,9 +159,7 @@ once with 130"""
         began = time.monotonic()
         limit = conf.MAX_EVENT_BYTES
         shown = is_terminal(self.stderr) and not is_terminal(sys.stdin) and not options["quiet"]
-        # The breaker's two sentences are said here in other words, and at the right moment.
-        logging.getLogger("messaging.publish").addFilter(lambda record: record.module != "breaker")
-        with Stop() as stop, StatusLine(self.talk, shown=shown) as status:
+        with _other_words(), Stop() as stop, StatusLine(self.talk, shown=shown) as status:
             intake = Intake(
                 reader,
                 stop=stop,
@@ -197,6 +196,21 @@ once with 130"""
             place = {"id": event.id, "channel": event.channel, "position": event.location}
             self.put(msgspec.json.encode(place) + b"\n")
         self.stdout.flush()
+
+
+@contextmanager
+def _other_words() -> Iterator[None]:
+    """The breaker's two sentences are said here in other words, and at the right moment."""
+    logger = logging.getLogger("messaging.publish")
+
+    def is_said(record: logging.LogRecord) -> bool:
+        return record.module != "breaker"
+
+    logger.addFilter(is_said)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_said)
 
 
 class Progress:
