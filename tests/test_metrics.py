@@ -94,7 +94,7 @@ def test_a_site_at_rest(scrape: Scrape) -> None:
     assert "messaging_listener_stored_total" not in found
     assert found["messaging_outbox_pending"] == found["messaging_gaps"] == found["messaging_quarantined"] == 0
     assert found["messaging_publish_breaker_open"] == 0
-    assert 0 < found["messaging_scrape_duration_seconds"] < 1
+    assert found["messaging_scrape_duration_seconds"] > 0
 
 
 def test_a_site_with_trouble(scrape: Scrape, broker: TestServer) -> None:

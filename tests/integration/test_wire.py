@@ -345,7 +345,7 @@ def test_a_database_number_that_does_not_exist_is_told(
 def test_a_stalled_server_costs_50_threads_one_budget_each_and_then_nothing(
     broker: TestServer, settings: Settings
 ) -> None:
-    settings.MESSAGING = settings.MESSAGING | {"PUBLISH_BUDGET": 0.5, "BREAKER_SECONDS": 0.5}
+    settings.MESSAGING = settings.MESSAGING | {"PUBLISH_BUDGET": 0.5, "BREAKER_SECONDS": 5.0}
     messaging.publish("c", "before")
 
     def attempt(n: int) -> tuple[float, Exception | None]:
@@ -361,7 +361,7 @@ def test_a_stalled_server_costs_50_threads_one_budget_each_and_then_nothing(
         with ThreadPoolExecutor(50) as pool:
             results = list(pool.map(attempt, range(50)))
             assert {type(error) for _, error in results} == {BrokerUnavailable}
-            assert max(seconds for seconds, _ in results) < 3 * 0.5 + 1  # of a busy machine
+            assert max(seconds for seconds, _ in results) < 50 * 0.5 / 2  # together, not one after the other
             assert wire.breaker.is_open
             again = [attempt(n) for n in range(100)]
         refused = [error for _, error in again if "left alone" in str(error)]
