@@ -221,7 +221,7 @@ def test_looking_changes_nothing(broker: TestServer, swift: None, settings: Sett
     publish("orders", 1, outbox=False)
     listening = client.pubsub()
     listening.psubscribe("*")
-    listening.get_message(timeout=5)
+    listening.get_message(timeout=30)
     before = {key: client.dump(key) for key in client.scan_iter()}
     doctor.examine()
     _limited(broker, "+@all", "-acl", "~*", "&*")

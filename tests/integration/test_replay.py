@@ -67,7 +67,7 @@ def subscriber(broker: TestServer) -> PubSub:
     """Hears everything, from now on."""
     heard = broker.client().pubsub(ignore_subscribe_messages=True)
     heard.psubscribe("*")
-    eventually(lambda: heard.get_message(timeout=1) is None, message="subscribed")
+    eventually(lambda: heard.get_message(timeout=30) is None, message="subscribed")
     return heard
 
 

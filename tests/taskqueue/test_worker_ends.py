@@ -13,7 +13,7 @@ from messaging.taskqueue.job import State
 from messaging.taskqueue.standing import look
 from tests.processes import Process, exists
 from tests.taskqueue import worker_tasks as tasks
-from tests.taskqueue.workers import Workshop, processes_of
+from tests.taskqueue.workers import LEASE_SECONDS, Workshop, processes_of
 from tests.waiting import eventually
 
 Workers = dict[str, Process]
@@ -68,7 +68,7 @@ def test_a_killed_supervisor_leaves_processes_that_finish(workshop: Workshop, wo
     result = running(workshop, "orphaned", "orphaned")
     pids = processes_of(worker)
     worker.kill()
-    time.sleep(1.6)  # more than a lease: the process keeps it by itself
+    time.sleep(LEASE_SECONDS * 1.1)  # the process keeps it by itself
     workshop.set("orphaned")
     job = workshop.ended(result)
     assert (job.state, len(job.attempts)) == (State.SUCCEEDED, 1)

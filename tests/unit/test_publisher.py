@@ -37,9 +37,9 @@ def test_subscribers_outside_hear_the_envelope_with_its_place_in_the_log(
     settings.MESSAGING = settings.MESSAGING | {"CHANNEL_PREFIX": "stage:"}
     pubsub = fake_broker.pubsub(ignore_subscribe_messages=True)
     pubsub.subscribe("stage:orders.created")
-    pubsub.get_message(timeout=1)
+    pubsub.get_message(timeout=30)
     event = messaging.publish("orders.created", {"id": 1})
-    heard = pubsub.get_message(timeout=1)
+    heard = pubsub.get_message(timeout=30)
     assert heard is not None
     (entry,) = entries(fake_broker)
     epoch = log.bounds(fake_broker, 0).epoch
