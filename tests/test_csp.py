@@ -10,6 +10,9 @@ from playwright.sync_api import Page
 from tests.browser import Console
 from tests.sites import Site
 
+# Resolved when what runs at the end of loading has run, and the page is drawn.
+LOADED = "new Promise(done => requestAnimationFrame(() => setTimeout(done)))"
+
 
 @pytest.mark.browser
 def test_the_admin_works_under_the_policy(
@@ -21,7 +24,7 @@ def test_the_admin_works_under_the_policy(
         reply = page.goto(path)
         assert reply is not None
         assert reply.headers["content-security-policy"].startswith("default-src 'self'")
-        page.wait_for_load_state("networkidle")
+        page.evaluate(LOADED)
     page.goto("/admin/auth/user/1/change/")
     page.click("#calendarlink0")  # the calendar is made by a script and styled by it
     page.locator("#calendarbox0").wait_for(state="visible")

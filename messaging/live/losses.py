@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,28 +69,30 @@ def _position(text: str) -> Position:
         return START
 
 
-def among(items: Sequence[Item], losses: Iterable[Loss], *, oldest_ms: int | None) -> list[Item]:
-    """History with its losses in their places. ``oldest_ms``: from when on it is history (``None``: there is none)."""
-    inside = [
-        loss for loss in losses if oldest_ms is not None and max(loss.behind, loss.before) >= (oldest_ms, 0)
-    ]
+def among(
+    items: Sequence[Item], losses: Iterable[Loss], *, count: int, retained_ms: int | None
+) -> list[Item]:
+    """A history of up to ``count`` items, with its losses in their places. It goes back to its first item, or, when it
+    has fewer, to what the log retains (``None``: nobody knows)."""
+    if not items:
+        return []
+    oldest_ms = items[0].own.ms if len(items) >= count or retained_ms is None else retained_ms
+    inside = deque(
+        sorted(
+            (loss for loss in losses if max(loss.behind, loss.before) >= (oldest_ms, 0)),
+            key=lambda loss: loss.behind,
+        )
+    )
     found: list[Item] = []
     for item in items:
         while inside and inside[0].behind < item.own[1:]:
-            found.append(_item(item, inside.pop(0)))
+            found.append(_item(item, inside.popleft()))
         found.append(item)
-    return found + [_item(item, loss) for loss in inside for item in items[-1:]]
+    return found + [_item(items[-1], loss) for loss in inside]
 
 
 def _item(near: Item, loss: Loss) -> Item:
     return Item(near.partition, near.where, None, loss.frame, everyone=True)
-
-
-def oldest_of(items: Sequence[Item], count: int, retained_ms: int | None) -> int | None:
-    """From when on a history of up to ``count`` items is complete; ``retained_ms`` is what the log goes back to."""
-    if items and (len(items) >= count or retained_ms is None):
-        return items[0].own.ms
-    return retained_ms
 
 
 class Losses:

@@ -54,8 +54,8 @@ async def newest(stream: Stream, count: int) -> AsyncGenerator[bytes, None]:
             logger.warning("streams begin with what is in memory, the log cannot be read: %s", error)
     if len(upto) > 1:
         items = in_order(items, upto)
-    oldest_ms = losses.oldest_of(items, count, hub.retention["oldest"])
-    for chunk in _counted(stream, losses.among(items, lost, oldest_ms=oldest_ms)):
+    items = losses.among(items, lost, count=count, retained_ms=hub.retention["oldest"])
+    for chunk in _counted(stream, items):
         yield chunk
 
 

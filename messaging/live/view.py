@@ -171,8 +171,7 @@ def _beginning(client: redis.Redis, asked: query.Query) -> tuple[list[bytes], Wh
         where, items = since, []
     retention = history.retention(client)
     if items:
-        oldest_ms = losses.oldest_of(items, asked.last, retention["oldest"])
-        items = losses.among(items, losses.stored(), oldest_ms=oldest_ms)
+        items = losses.among(items, losses.stored(), count=asked.last, retained_ms=retention["oldest"])
     hello = notices.hello(where, asked.filter, retention=retention, resumed=since is not None)
     return [hello, *(chunk for chunk, _ in notices.joined(items))], where
 

@@ -15,6 +15,7 @@ from messaging.conf import conf
 from messaging.log import START, Position
 from messaging.management.terminal_command import FAILED, USAGE, HelpFormatter, TerminalCommand
 from messaging.pruner import Pruned, prune
+from messaging.terminal.arguments import whole
 from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
 from messaging.terminal.stopping import Stop
 
@@ -51,7 +52,7 @@ def add(subcommands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--rows",
-        type=rows,
+        type=whole("a number of rows", least=0),
         metavar="N",
         help="remove all but the newest N; 0 = however many (default: PRUNE_ROWS of the settings)",
     )
@@ -130,10 +131,3 @@ def days(text: str) -> float:
     if not 0 <= number < 1e6:
         raise argparse.ArgumentTypeError(f"not a number of days: {text!r}")
     return number
-
-
-def rows(text: str) -> int:
-    """A number from 0."""
-    if not (text.isdecimal() and text.isascii()):
-        raise argparse.ArgumentTypeError(f"not a number of rows: {text!r}")
-    return int(text)

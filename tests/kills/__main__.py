@@ -20,11 +20,12 @@ HEAD = (
     "lost",
     "child p50",
     "max",
+    "alone",
     "machine p50",
     "max",
     "s",
 )
-WIDTHS = (4, 7, 26, 10, 8, 9, 5, 9, 6, 11, 6, 5)
+WIDTHS = (4, 7, 26, 10, 8, 9, 5, 9, 6, 6, 11, 6, 5)
 
 
 def main() -> int:
@@ -60,11 +61,11 @@ def main() -> int:
         with World(seed, count=options.tasks, rounds=options.rounds, kinds=kinds) as world:
             result = world.run()
         found = result.findings
-        near = found.recovery["child"]
+        near, alone = found.at_once["child"], found.alone["child"]
         far = [each for how in ("machine", "pause", "link") for each in found.recovery[how]]
         _line(
             (seed, found.tasks, _kinds(result.kills), found.executions, found.repeated, found.unexcused, found.lost,
-             *_spans(near), *_spans(far), f"{result.seconds:.0f}")
+             *_spans(near), _spans(alone)[1], *_spans(far), f"{result.seconds:.0f}")
         )  # fmt: skip
         for sentence in found.worn_out:
             print(f"    struck too often: {sentence}")
@@ -75,7 +76,8 @@ def main() -> int:
         fine = fine and not found.broken
     shutil.rmtree(directory, ignore_errors=True)
     print(
-        "child: until a task of a killed process runs elsewhere; machine: of a worker killed with its supervisor, "
+        "child: until a task of a killed process runs elsewhere; alone: at most, of those that had lost so many that "
+        "they wait until no other such one runs beside them; machine: of a worker killed with its supervisor, "
         "frozen, or cut off"
     )
     return 0 if fine else 1

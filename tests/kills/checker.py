@@ -8,7 +8,8 @@ from math import inf
 from statistics import median
 from typing import NamedTuple
 
-from tests.kills.ledger import Death, Execution
+from messaging.taskqueue.worker import suspects
+from tests.kills.ledger import FORGIVEN, Death, Execution
 
 UNACKNOWLEDGED = 1.0  # seconds that may lie between the end of a task and its acknowledgement
 # Until a task of the dead runs elsewhere, typically and at most. Without a bound behind a task that kills each worker
@@ -22,9 +23,9 @@ SECONDS = {
 }
 
 
-# MAX_CRASHES forgives a task three lost workers, of which it may lose two to a neighbour before it runs alone. One that
-# more than one of our own kills strikes besides is rightly a dead letter: nobody can tell it from a guilty one.
-STRUCK = 1
+# So many lost workers are forgiven a task, of which it may lose some to a neighbour before it runs alone. One that our
+# own kills strike more often besides is rightly a dead letter: nobody can tell it from a guilty one.
+STRUCK = FORGIVEN - suspects.MANY
 
 
 class Claim(NamedTuple):
@@ -46,7 +47,12 @@ class Findings:
     worn_out: list[str] = field(default_factory=list)  # innocent, and dead by our kills alone
     unexcused: int = 0  # executions beyond the first without one
     overlapping: int = 0  # two at the same time
-    recovery: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    recovery: dict[str, list[float]] = field(
+        default_factory=lambda: defaultdict(list)
+    )  # seconds, by kind of kill
+    # Of it: of tasks that may begin at once, and of suspects, which wait until no other suspect runs.
+    at_once: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    alone: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     broken: list[str] = field(default_factory=list)
 
 
@@ -136,13 +142,16 @@ def _note_recovery(
 ) -> None:
     """Claims that were handed back at once do not count as running elsewhere."""
     kept = [claim for claim in claims if claim.outcome != "released"]
+    lost = 0
     for before, after in pairwise(kept):
+        lost += before.outcome == "lost"
         death = next((each for each in ends.get(before.pid, ()) if each.until >= before.at), None)
         if death is None or before.outcome != "lost":
             continue
         # A claim may arrive late, when the link lets it through: nobody waits for its answer any more.
         seconds = max(0.0, after.at - max(death.at, before.at))
         found.recovery[death.how].append(seconds)
+        (found.at_once if lost < suspects.MANY else found.alone)[death.how].append(seconds)
         if seconds > SECONDS[death.how][1]:
             history = ", ".join(
                 f"{claim.at - death.at:+.1f} s {claim.pid} {claim.outcome}" for claim in claims

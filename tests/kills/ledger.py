@@ -12,6 +12,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+# Lost workers of one task, here: what several of the kills strike has to end well all the same.
+FORGIVEN = 4
+
 
 @dataclass(slots=True)
 class Execution:

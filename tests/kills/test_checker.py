@@ -65,12 +65,12 @@ def test_a_slow_recovery_is_broken(how: str, again: float, is_fine: bool) -> Non
 
 
 @pytest.mark.parametrize(
-    ("how", "kills", "lost"), [("child", 1, 1), ("child", 2, 0), ("suicide", 2, 1), ("suicide", 4, 1)]
+    ("how", "kills", "lost"), [("child", 2, 1), ("child", 3, 0), ("suicide", 3, 1), ("suicide", 5, 1)]
 )
 def test_a_dead_letter_is_excused_by_our_own_kills_alone(how: str, kills: int, lost: int) -> None:
-    claims = [Claim(pid, float(pid), "lost") for pid in range(1, 5)]
-    deaths = [Death(pid, pid + 0.5, pid + 0.5, how if pid <= kills else "suicide") for pid in range(1, 5)]
-    executions = [Execution(7, pid, float(pid)) for pid in range(1, 5)]
+    claims = [Claim(pid, float(pid), "lost") for pid in range(1, 6)]
+    deaths = [Death(pid, pid + 0.5, pid + 0.5, how if pid <= kills else "suicide") for pid in range(1, 6)]
+    executions = [Execution(7, pid, float(pid)) for pid in range(1, 6)]
     found = check(executions, deaths, {7: "dead"}, claims={7: claims})
     assert (found.lost, len(found.worn_out)) == (lost, 1 - lost)
 

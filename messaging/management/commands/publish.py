@@ -30,6 +30,7 @@ from messaging.management.terminal_command import (
 from messaging.payload import TEXT
 from messaging.publisher import prepare
 from messaging.sender import Prepared, send_one
+from messaging.terminal.arguments import whole
 from messaging.terminal.intake import Intake, LineReader, Reader, Totals, data_of
 from messaging.terminal.repeats import MOST, Repeats, Template
 from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
@@ -88,7 +89,10 @@ once with 130"""
             help="an attribute of your own: 1 to 20 lower-case letters and digits, a colon, the value; repeatable",
         )
         parser.add_argument(
-            "--count", type=number, metavar="NUMBER", help="publish DATA so many times, with placeholders"
+            "--count",
+            type=whole(f"a number from 1 to {MOST:,}", least=1, most=MOST),
+            metavar="NUMBER",
+            help="publish DATA so many times, with placeholders",
         )
         parser.add_argument(
             "--delay", type=pause, default=0.0, metavar="SECONDS", help="between two of --count (default: 0)"
@@ -237,13 +241,6 @@ def summary(totals: Totals, channel: str, seconds: float) -> str:
     if totals.refused:
         text += f", {counted(totals.refused, 'line')} refused"
     return text
-
-
-def number(text: str) -> int:
-    """``--count``."""
-    if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0 and int(text) <= MOST):
-        raise argparse.ArgumentTypeError(f"not a number from 1 to {MOST:,}: {text!r}")
-    return int(text)
 
 
 def pause(text: str) -> float:

@@ -16,6 +16,7 @@ from messaging.errors import Misconfigured
 from messaging.log import Position
 from messaging.management.terminal_command import CANNOT_START, FAILED, TerminalCommand
 from messaging.terminal import lines
+from messaging.terminal.arguments import whole
 from messaging.terminal.conditions import Condition
 from messaging.terminal.follower import Lost
 from messaging.terminal.lines import PersonsLines, Read
@@ -71,7 +72,9 @@ exit codes: 0 ended by INT or TERM, by --count, --timeout or --until-end, 1 less
         parser.add_argument(
             "--until-end", action="store_true", help="end at the end of the log, wait for nothing"
         )
-        parser.add_argument("--count", type=positive, metavar="N", help="end after N messages")
+        parser.add_argument(
+            "--count", type=whole("a whole number from 1", least=1), metavar="N", help="end after N messages"
+        )
         parser.add_argument("--timeout", type=float, metavar="SECONDS", help="end after so long")
         parser.add_argument(
             "--grep",
@@ -181,18 +184,7 @@ def how_many(text: str) -> int | str:
     """``"all"`` or a number from 0."""
     if text == "all":
         return text
-    return _whole(text, least=0)
-
-
-def positive(text: str) -> int:
-    """A number from 1."""
-    return _whole(text, least=1)
-
-
-def _whole(text: str, *, least: int) -> int:
-    if not (text.isdecimal() and text.isascii() and int(text) >= least):
-        raise argparse.ArgumentTypeError(f"not a whole number from {least}: {text!r}")
-    return int(text)
+    return whole("a whole number from 0", least=0)(text)
 
 
 def moment(text: str) -> Position:

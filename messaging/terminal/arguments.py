@@ -1,0 +1,19 @@
+"""The text of an option -> the number that it means, for argparse."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+
+def whole(what: str, *, least: int, most: int | None = None) -> Callable[[str], int]:
+    """A function that takes whole numbers, both bounds included; its error says that the text is not ``what``."""
+
+    def number(text: str) -> int:
+        if text.isascii() and text.isdecimal() and len(text) < 20:
+            found = int(text)
+            if found >= least and (most is None or found <= most):
+                return found
+        raise argparse.ArgumentTypeError(f"not {what}: {text!r}")
+
+    return number
