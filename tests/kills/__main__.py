@@ -10,6 +10,8 @@ from statistics import median
 
 import django
 
+from tests.kills.ledger import VARIANT
+
 HEAD = (
     "seed",
     "tasks",
@@ -44,21 +46,36 @@ def main() -> int:
     parser.add_argument(
         "--words", action="store_true", help="show what the workers said when something broke"
     )
+    parser.add_argument("--variant", default="", help="without one of the safeguards: a name in variants.py")
+    parser.add_argument("--patience", type=float, metavar="SECONDS", help="for the last tasks to end")
+    parser.add_argument(
+        "--any-time", action="store_true", help="tasks of the killed may run elsewhere as late as they like"
+    )
     options = parser.parse_args()
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.kills.kills_settings"
     os.environ.setdefault("SECRET_KEY", "for kills only")
+    os.environ[VARIANT] = (
+        options.variant
+    )  # of this process too: who enqueues says how many crashes are forgiven
     directory = Path(tempfile.mkdtemp(prefix="mtx-", dir="/tmp"))
     if "sqlite" in options.kinds:
         os.environ["DATABASE_URL"] = f"sqlite:///{directory}/db.sqlite3"
     django.setup()
-    from tests.kills.world import KINDS, World  # its tasks need the settings
+    from tests.kills.variants import VARIANTS
+    from tests.kills.world import KINDS, PATIENCE, World  # its tasks need the settings
+
+    if options.variant and options.variant not in VARIANTS:
+        parser.error(f"there is no variant {options.variant!r}, there are: {', '.join(VARIANTS)}")
 
     kinds = options.kinds.split(",") if options.kinds else KINDS
 
     _line(HEAD)
     fine = True
     for seed in range(options.seed, options.seed + options.seeds):
-        with World(seed, count=options.tasks, rounds=options.rounds, kinds=kinds) as world:
+        with World(
+            seed, count=options.tasks, rounds=options.rounds, kinds=kinds,
+            patience=options.patience or PATIENCE, in_time=not options.any_time,
+        ) as world:  # fmt: skip
             result = world.run()
         found = result.findings
         near, alone = found.at_once["child"], found.alone["child"]
@@ -69,6 +86,10 @@ def main() -> int:
         )  # fmt: skip
         for sentence in found.worn_out:
             print(f"    struck too often: {sentence}")
+        for sentence in found.late[:5]:
+            print(f"    late: {sentence}")
+        if more := found.late[5:]:
+            print(f"    late: {len(more)} more")
         for sentence in found.broken[:20]:
             print(f"    BROKEN {sentence}", flush=True)
         if found.broken and options.words:

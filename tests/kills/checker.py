@@ -44,6 +44,7 @@ class Findings:
     executions: int = 0
     lost: int = 0  # not ended, or ended otherwise than it should
     repeated: int = 0  # executions beyond the first, each behind a death
+    late: list[str] = field(default_factory=list)  # ran elsewhere later than is typical
     worn_out: list[str] = field(default_factory=list)  # innocent, and dead by our kills alone
     unexcused: int = 0  # executions beyond the first without one
     overlapping: int = 0  # two at the same time
@@ -64,10 +65,12 @@ def check(
     poison: Sequence[int] = (),
     failing: Mapping[int, int] | None = None,
     claims: Mapping[int, Sequence[Claim]] | None = None,
+    in_time: bool = True,
 ) -> Findings:
     """``states``: task -> state at the end; ``poison`` are tasks that kill each worker and have to end dead;
     ``failing``: task -> how often it fails by itself before it succeeds; ``claims``: task -> who had it, by the
-    queue's own record, since a process may be killed before its task could write that it had begun."""
+    queue's own record, since a process may be killed before its task could write that it had begun; ``in_time``:
+    recovery has its bounds."""
     found = Findings(tasks=len(states), executions=len(executions))
     ends: defaultdict[int, list[Death]] = defaultdict(list)  # a process may be frozen before it is killed
     for death in sorted(deaths, key=lambda each: each.at):
@@ -80,26 +83,41 @@ def check(
         should = "dead" if task in poison else "succeeded"
         held = (claims or {}).get(task, ())
         wrong = f"task {task} is {state} after {len(by_task[task])} executions, not {should}"
-        history = ", ".join(f"{claim.pid} {claim.outcome} at {claim.at % 1000:.1f}" for claim in held)
+        history = ", ".join(_told(claim, ends) for claim in held)
         if state == "dead" and should != "dead" and _struck(held, ends) > STRUCK:
             found.worn_out.append(f"{wrong}: {history}")
         elif state != should or not by_task[task]:
             found.lost += 1
             found.broken.append(f"{wrong}: {history}")
+        elif state == "succeeded" and all(each.ended is None for each in by_task[task]):
+            found.lost += 1
+            found.broken.append(
+                f"task {task} has succeeded, and no execution of it has come to its end: {history}"
+            )
         ran = sorted(by_task[task], key=lambda each: each.began)
         _check_executions(ran, ends, failures.get(task, 0), found)
-        _note_recovery(task, held, ends, found)
-    _check_recovery(found)
+        _note_recovery(task, held, ends, found, in_time=in_time)
+    if in_time:
+        _check_recovery(found)
     return found
+
+
+def _death(claim: Claim, ends: Mapping[int, Sequence[Death]]) -> Death | None:
+    """What took its worker, if the claim was lost."""
+    if claim.outcome != "lost":
+        return None
+    return next((each for each in ends.get(claim.pid, ()) if each.until >= claim.at), None)
 
 
 def _struck(claims: Sequence[Claim], ends: Mapping[int, Sequence[Death]]) -> int:
     """How many workers it lost to us, and not to a task that killed them."""
-    return sum(
-        claim.outcome == "lost"
-        and any(death.how != "suicide" and death.until >= claim.at for death in ends.get(claim.pid, ()))
-        for claim in claims
-    )
+    return sum((death := _death(claim, ends)) is not None and death.how != "suicide" for claim in claims)
+
+
+def _told(claim: Claim, ends: Mapping[int, Sequence[Death]]) -> str:
+    death = _death(claim, ends)
+    why = f" by {death.how} at {death.at % 1000:.1f}" if death else ""
+    return f"{claim.pid} at {claim.at % 1000:.1f} {claim.outcome}{why}"
 
 
 def _check_executions(
@@ -138,27 +156,30 @@ def woken(death: Death, execution: Execution) -> bool:
 
 
 def _note_recovery(
-    task: int, claims: Sequence[Claim], ends: Mapping[int, Sequence[Death]], found: Findings
+    task: int,
+    claims: Sequence[Claim],
+    ends: Mapping[int, Sequence[Death]],
+    found: Findings,
+    *,
+    in_time: bool,
 ) -> None:
     """Claims that were handed back at once do not count as running elsewhere."""
     kept = [claim for claim in claims if claim.outcome != "released"]
     lost = 0
     for before, after in pairwise(kept):
         lost += before.outcome == "lost"
-        death = next((each for each in ends.get(before.pid, ()) if each.until >= before.at), None)
-        if death is None or before.outcome != "lost":
+        death = _death(before, ends)
+        if death is None:
             continue
         # A claim may arrive late, when the link lets it through: nobody waits for its answer any more.
         seconds = max(0.0, after.at - max(death.at, before.at))
         found.recovery[death.how].append(seconds)
         (found.at_once if lost < suspects.MANY else found.alone)[death.how].append(seconds)
-        if seconds > SECONDS[death.how][1]:
-            history = ", ".join(
-                f"{claim.at - death.at:+.1f} s {claim.pid} {claim.outcome}" for claim in claims
-            )
-            found.broken.append(
-                f"task {task} of a killed {death.how} ran elsewhere after {seconds:.1f} s: {history}"
-            )
+        typical, most = SECONDS[death.how]
+        if seconds > typical:
+            history = ", ".join(_told(claim, ends) for claim in claims)
+            late = f"task {task} of a killed {death.how} ran elsewhere after {seconds:.1f} s: {history}"
+            (found.broken if in_time and seconds > most else found.late).append(late)
 
 
 def _check_recovery(found: Findings) -> None:

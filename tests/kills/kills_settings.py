@@ -1,7 +1,18 @@
 """The site's settings for the workers that are killed: as in production, with more crashes forgiven."""
 
-from broker_site.settings import *  # noqa: F403
-from tests.kills.ledger import FORGIVEN
+import os
 
-TASKS = {"default": {"BACKEND": "messaging.taskqueue.RedisTaskBackend", "OPTIONS": {"MAX_CRASHES": FORGIVEN}}}
+from broker_site.settings import *  # noqa: F403
+from tests.kills.ledger import FORGIVEN, VARIANT
+
+without = os.environ.get(VARIANT)
+if without:
+    INSTALLED_APPS += ["tests.kills.apps.Variant"]  # noqa: F405
+
+TASKS = {
+    "default": {
+        "BACKEND": "messaging.taskqueue.RedisTaskBackend",
+        "OPTIONS": {"MAX_CRASHES": 1_000_000 if without == "no_crash_limit" else FORGIVEN},
+    }
+}
 LOGGING["loggers"]["django"]["level"] = "CRITICAL"  # noqa: F405 - three lines for each of 20,000 tasks

@@ -14,6 +14,7 @@ from pathlib import Path
 
 # Lost workers of one task, here: what several of the kills strike has to end well all the same.
 FORGIVEN = 4
+VARIANT = "KILLS_VARIANT"  # environment variable: which of variants.py, if any
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ def test_a_task_that_did_not_end_is_lost() -> None:
     assert judged(Execution(7, 2, 9.0), state="running").lost == 1
     assert judged(Execution(7, 2, 9.0, 9.1), state="dead").lost == 1
     assert judged(state="succeeded").lost == 1  # nobody ran it
+    assert judged(Execution(7, 1, 9.9), state="succeeded").lost == 1  # nobody ran it to its end
 
 
 def test_a_task_that_kills_has_to_end_dead() -> None:

@@ -18,7 +18,7 @@ from messaging.taskqueue.queue import Queue
 from tests.chaos.proxy import Proxy
 from tests.kills import newer, tasks
 from tests.kills.checker import Claim, Findings, check
-from tests.kills.ledger import Death, read
+from tests.kills.ledger import VARIANT, Death, read
 from tests.kills.telling import Telling
 from tests.processes import Process, plain_environment, python
 from tests.servers import TestServer
@@ -29,7 +29,7 @@ from tests.waiting import eventually
 WORKERS = 2
 PROCESSES = 2
 CONCURRENCY = 8
-END_SECONDS = 120.0
+PATIENCE = 120.0  # seconds for the last tasks to end
 
 KINDS = ("child",) * 12 + ("supervisor",) * 4 + ("machine",) * 4
 OTHERS = ("pause", "redis", "deploy", "link")  # frozen, server killed, restarted in order, cut off
@@ -52,9 +52,19 @@ class Result:
 class World:
     """A context manager. The settings have to name no server yet: it points them to its own."""
 
-    def __init__(self, seed: int, *, count: int, rounds: int, kinds: Sequence[str] = KINDS) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        count: int,
+        rounds: int,
+        kinds: Sequence[str] = KINDS,
+        patience: float = PATIENCE,
+        in_time: bool = True,
+    ) -> None:
         self._random = random.Random(seed)
         self._seed, self._count, self._rounds = seed, count, rounds
+        self._patience, self._in_time = patience, in_time
         self._directory = Path(tempfile.mkdtemp(prefix="mtx-", dir="/tmp"))
         self._ledger = self._directory / "ledger"
         self._ledger.touch()
@@ -120,6 +130,7 @@ class World:
             poison=self._poison,
             failing=self._failing,
             claims=self._claims,
+            in_time=self._in_time,
         )
         if self._telling is not None:
             begun = Counter(each.task for each in executions)  # one that was killed may have committed
@@ -145,7 +156,7 @@ class World:
             REDIS_URL=self._proxies[index].url if self._proxies else self._server.url,
             **({newer.RELEASE: newer.OLD} if self._with_old and index else {}),
             DJANGO_SETTINGS_MODULE="tests.kills.kills_settings",
-            **{tasks.LEDGER: str(self._ledger)},
+            **{tasks.LEDGER: str(self._ledger), VARIANT: os.environ[VARIANT]},
         )
         if self._with_table:
             environment["DATABASE_URL"] = os.environ["DATABASE_URL"]
@@ -231,7 +242,7 @@ class World:
         self._workers[index] = self._start(index)
 
     def _wait_for_the_end(self) -> dict[int, str]:
-        deadline = time.monotonic() + END_SECONDS
+        deadline = time.monotonic() + self._patience
         while time.monotonic() < deadline:
             counts = self._queue.counts()
             if not counts.ready + counts.running + counts.delayed:
