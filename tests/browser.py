@@ -7,10 +7,9 @@ from pathlib import Path
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Playwright, expect
 
 from tests.sites import Site
+from tests.waiting import PATIENCE
 
 SCREENSHOTS = Path(__file__).resolve().parent / "screenshots"
-
-PATIENCE = 30_000  # ms, for whatever a test waits for: the machine may be busy
 
 FLAGS = [
     "--no-sandbox",
@@ -31,7 +30,7 @@ def chromium_path() -> str | None:
 
 def launch(playwright: Playwright, path: str) -> Browser:
     """A headless browser with an empty profile of its own."""
-    expect.set_options(timeout=PATIENCE)
+    expect.set_options(timeout=PATIENCE * 1000)
     return playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
 
 
@@ -75,7 +74,7 @@ def open_page(
         made.add_cookies(
             [{"name": name, "value": value, "url": site.url} for name, value in site.cookies.items()]
         )
-    made.set_default_timeout(PATIENCE)
+    made.set_default_timeout(PATIENCE * 1000)
     page = made.new_page()
     console.watch(page)
     return page

@@ -15,7 +15,7 @@ import httpx
 from tests.processes import Process, plain_environment, python
 from tests.sites import Database
 from tests.sse import Listening
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 UVICORN = ("-m", "uvicorn", "broker_site.asgi:application", "--no-access-log", "--fd")
 DJANGO_ALONE = (
@@ -39,7 +39,7 @@ class LiveSite:
 
     def client(self, *, session: str | None = None) -> httpx.Client:
         cookies = {"sessionid": self.database.session if session is None else session}
-        return httpx.Client(base_url=self.url, cookies=cookies, timeout=10, trust_env=False)
+        return httpx.Client(base_url=self.url, cookies=cookies, timeout=PATIENCE, trust_env=False)
 
     def listen(
         self, *channels: str, last: int | None = 0, since: str | None = None, **options: str
@@ -91,13 +91,13 @@ def live_site(
 
     def up() -> bool:
         try:
-            return httpx.get(f"{site.url}/healthz", trust_env=False).status_code == 200
+            return httpx.get(f"{site.url}/healthz", timeout=PATIENCE, trust_env=False).status_code == 200
         except httpx.TransportError:
             return False
 
     try:
         if wait:
-            eventually(up, timeout=30, every=0.05, message=f"up: {web.output}")
+            eventually(up, every=0.05, message=f"up: {web.output}")
         yield site
     finally:
         web.clean_up()

@@ -87,7 +87,7 @@ class PostgresServer:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        eventually(self._answers, timeout=20, every=0.05, message="PostgreSQL answers")
+        eventually(self._answers, every=0.05, message="PostgreSQL answers")
 
     @property
     def url(self) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from messaging.standalone import tether
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -79,7 +80,7 @@ class Process:
         """Both, as they came."""
         return self._text(STDOUT, STDERR)
 
-    def wait_for(self, pattern: str, timeout: float = 30.0) -> re.Match[str]:
+    def wait_for(self, pattern: str, timeout: float = PATIENCE) -> re.Match[str]:
         """The first match of ``pattern`` (``^`` and ``$`` match at lines) in its output, waited for."""
         regex = re.compile(pattern, re.MULTILINE)
         deadline = time.monotonic() + timeout
@@ -101,7 +102,7 @@ class Process:
     def pid(self) -> int:
         return self.popen.pid
 
-    def wait(self, timeout: float = 30.0) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Its exit code (negative: the signal that killed it); the output is complete then."""
         try:
             code = self.popen.wait(timeout)
@@ -115,7 +116,7 @@ class Process:
         """Sends a signal to this process alone."""
         self.popen.send_signal(number)
 
-    def terminate(self, timeout: float = 30.0) -> int:
+    def terminate(self, timeout: float = PATIENCE) -> int:
         """SIGTERM, then its exit code."""
         self.signal(signal.SIGTERM)
         return self.wait(timeout)

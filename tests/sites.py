@@ -13,7 +13,7 @@ import httpx
 
 from tests.processes import ROOT, Process, plain_environment, python
 from tests.servers import TestServer
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 ADMIN, PASSWORD = "admin", "correct horse battery"
 
@@ -91,7 +91,7 @@ class Site:
     def headers(self) -> dict[str, str]:
         return {"X-CSRFToken": CSRF_TOKEN}
 
-    def client(self, *, login: bool = True, timeout: float = 10.0) -> httpx.Client:
+    def client(self, *, login: bool = True, timeout: float = PATIENCE) -> httpx.Client:
         """An HTTP client at the site's address; close it, or use it in a ``with``."""
         return httpx.Client(
             base_url=self.url,
@@ -104,7 +104,7 @@ class Site:
     def ready(self) -> bool:
         """Whether /readyz says 200; raises AssertionError with everybody's words when it says something else."""
         try:
-            reply = httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False)
+            reply = httpx.get(f"{self.url}/readyz", timeout=PATIENCE, trust_env=False)
         except httpx.TransportError as error:
             raise AssertionError(f"{error!r}\n{self.web.output}\n{self.listener.output}") from error
         assert reply.status_code == 200, f"{reply.text[:1000]}\n{self.web.output}\n{self.listener.output}"
@@ -148,9 +148,7 @@ def running_site(template: Database, directory: Path, **more: str) -> Iterator[S
     listener = Process(python("manage.py", "listen"), env=env)
     site = Site(url, env, database, broker, web, listener)
     try:
-        eventually(
-            lambda: _still_coming(site) and site.ready(), timeout=30, every=0.05, message="the site is ready"
-        )
+        eventually(lambda: _still_coming(site) and site.ready(), every=0.05, message="the site is ready")
         yield site
     finally:
         site.listener.clean_up()

@@ -47,23 +47,23 @@ def test_a_person_and_a_probe_see_what_it_does(manage: Manage, broker: TestServe
             assert "Redis refuses (NOREPLICAS)" in reasons, reasons
             return True
 
-        eventually(refused, timeout=30)
+        eventually(refused)
         redis.config_set("min-replicas-to-write", 0)
-        eventually(lambda: ready() == (200, []), timeout=30)
+        eventually(lambda: ready() == (200, []))
         for each in redis.client_list():
             if "b" in each["flags"]:  # waits for a task
                 redis.client_unblock(each["id"], error=True)
         (called,) = enqueue(name="default")  # with an argument that it does not take: it ends all the same
         queue = standing.queue("default", "default")
-        eventually(lambda: queue.counts().dead, timeout=30)
+        eventually(lambda: queue.counts().dead)
         assert queue.get(called) is not None
         broker.stop()
         try:
-            eventually(lambda: ready()[0] == 503 and "Redis" in ready()[1][0], timeout=30)
+            eventually(lambda: ready()[0] == 503 and "Redis" in ready()[1][0])
             assert client.get("/healthz").json()["healthy"], "a restart would not help"
         finally:
             broker.start()
-        eventually(lambda: ready() == (200, []), timeout=30)
+        eventually(lambda: ready() == (200, []))
     worker.signal(2)
     worker.wait_for("draining; a second Ctrl-C hands back what runs and ends at once")
     assert worker.wait() == 0

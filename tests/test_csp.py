@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 
 from tests.browser import Console
 from tests.sites import Site
+from tests.waiting import PATIENCE
 
 # Resolved when what runs at the end of loading has run, and the page is drawn.
 LOADED = "new Promise(done => requestAnimationFrame(() => setTimeout(done)))"
@@ -45,6 +46,6 @@ def test_a_script_from_elsewhere_is_refused(page: Page, console: Console) -> Non
 
 @pytest.mark.parametrize("path", ["/admin/login/", "/healthz", "/nothing", "/static/admin/css/base.css"])
 def test_every_reply_has_the_policy(site: Site, path: str) -> None:
-    reply = httpx.get(f"{site.url}{path}", trust_env=False)
+    reply = httpx.get(f"{site.url}{path}", timeout=PATIENCE, trust_env=False)
     assert "default-src 'self'" in reply.headers["content-security-policy"]
     assert reply.headers["x-content-type-options"] == "nosniff"

@@ -8,7 +8,7 @@ import pytest
 from tests.processes import ROOT, Process, plain_environment, python
 from tests.sites import Site
 from tests.stored import stored
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 SERVICE = ROOT / "examples" / "flask_service"
 
@@ -40,7 +40,7 @@ def listener(site: Site) -> Iterator[Process]:
 
 
 def post(url: str, body: dict[str, object]) -> httpx.Response:
-    return httpx.post(url, json=body, timeout=10, trust_env=False)
+    return httpx.post(url, json=body, timeout=PATIENCE, trust_env=False)
 
 
 def test_what_it_publishes_the_site_stores_and_its_listener_hears(

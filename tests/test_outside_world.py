@@ -146,6 +146,6 @@ def test_large_foreign_messages_in_a_burst_keep_the_subscription(
     client = broker.client()
     for text in texts:
         client.publish("large", text)
-    eventually(lambda: len(rows("large")) == len(texts), timeout=30)
+    eventually(lambda: len(rows("large")) == len(texts))
     assert [row.data for row in rows("large")] == texts
     assert "away" not in listener.output

@@ -65,7 +65,7 @@ def test_every_line_of_the_package_log_arrives_once_and_in_order(
     assert publisher.wait(30) == 0
     assert publisher.stderr.startswith(f"{len(lines):,} messages published to system.log")
 
-    eventually(lambda: len(stored(database_copy.path, "system.log")) >= len(lines), timeout=30)
+    eventually(lambda: len(stored(database_copy.path, "system.log")) >= len(lines))
     rows = stored(database_copy.path, "system.log")
     assert [row.data for row in rows] == [line.decode() for line in lines]
     assert len({row.event_id for row in rows}) == len(lines)
@@ -110,7 +110,7 @@ def test_every_earthquake_arrives_once_in_order_and_whole(
     assert process.stderr == "1,707 earthquakes published\n"
 
     week = earthquakes.quakes()
-    eventually(lambda: len(stored(database_copy.path, "earthquakes.*")) >= len(week), timeout=30)
+    eventually(lambda: len(stored(database_copy.path, "earthquakes.*")) >= len(week))
     rows = stored(database_copy.path, "earthquakes.*")
     assert [row.data for row in rows] == week
     assert [row.key for row in rows] == [quake["id"] for quake in week]

@@ -17,7 +17,7 @@ from tests.processes import ROOT, python
 from tests.servers import TestServer
 from tests.sites import Database
 from tests.sse import parse
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 MAKE_USERS = f"""
 import json, sys
@@ -305,7 +305,9 @@ def test_bad_queries_are_told_what_is_wrong(live: LiveSite, query: str, said: st
 
 
 def test_a_foreign_host_name_is_refused(live: LiveSite) -> None:
-    answer = httpx.get(f"{live.url}/messages/stream", headers={"Host": "evil.example"}, trust_env=False)
+    answer = httpx.get(
+        f"{live.url}/messages/stream", headers={"Host": "evil.example"}, timeout=PATIENCE, trust_env=False
+    )
     assert answer.status_code == 400
 
 

@@ -15,7 +15,7 @@ from tests.servers import TestServer
 from tests.sites import CSRF_TOKEN, Database
 from tests.sse import Listening
 from tests.test_stream_twins import RUNSERVER
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 SHOP = "https://shop.example"
 
@@ -64,7 +64,7 @@ def rename(site: LiveSite, first_name: str, *, active: bool = True) -> None:
 
 
 def stranger(site: LiveSite, query: str, **headers: str) -> Listening:
-    client = httpx.Client(base_url=site.url, headers=headers, timeout=10, trust_env=False)
+    client = httpx.Client(base_url=site.url, headers=headers, timeout=PATIENCE, trust_env=False)
     return Listening(client, last=None, path=f"/messages/stream?{query}")
 
 
@@ -100,7 +100,7 @@ def test_what_is_withdrawn_narrows_a_glob_and_ends_a_name(live: LiveSite) -> Non
         publish_many([("mine.1", 1), ("both.1", 2)])
         wide.until(lambda s: len(s.payloads) == 2)
         rename(live, "mine")
-        eventually(lambda: name.ended, timeout=30)
+        eventually(lambda: name.ended)
         assert name.named("bye")[0].data == {"reason": "permission"}
 
         def narrowed() -> bool:
@@ -108,9 +108,9 @@ def test_what_is_withdrawn_narrows_a_glob_and_ends_a_name(live: LiveSite) -> Non
             wide.until(lambda s: s.payloads[-1] == "mark")
             return wide.payloads[-2:] == ["mark", "mark"]
 
-        eventually(narrowed, timeout=30)
+        eventually(narrowed)
         rename(live, "mine", active=False)
-        eventually(lambda: wide.ended, timeout=30)
+        eventually(lambda: wide.ended)
         assert wide.named("bye")[0].data == {"reason": "permission"}
 
 
@@ -141,9 +141,9 @@ def test_a_ticket_opens_its_channels_and_nothing_else(live: LiveSite) -> None:
         assert stream.events[0].data["channels"] == ["mine.a", "mine.b*"]
         assert stream.headers["access-control-allow-origin"] == SHOP
         rename(live, "", active=False)
-        eventually(lambda: stream.ended, timeout=30)
+        eventually(lambda: stream.ended)
     # its user is not active any more; an answer is remembered for a moment
-    eventually(lambda: status(live, f"ticket={given}", session="") == 403, timeout=30)
+    eventually(lambda: status(live, f"ticket={given}", session="") == 403)
     rename(live, "mine")
     assert status(live, f"ticket={given}&channel=mine.bc*", session="") == 200
     for query in (f"ticket={given}&channel=mine.c", f"ticket={given}x", "ticket=none"):

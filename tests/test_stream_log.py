@@ -106,7 +106,7 @@ def test_what_the_log_has_dropped_comes_from_the_table(
     caught_up(live, "t", 19)
     since = newest_id(live, "t")
     numbers("t", 20, 1300)
-    eventually(lambda: rows(live) == 1300, timeout=30, every=0.3)
+    eventually(lambda: rows(live) == 1300, every=0.3)
     broker.client().xtrim(LOG, maxlen=100, approximate=False)
     for channels in (["t"], ["t*"], []):
         with live.listen(*channels, since=since).live() as stream:
@@ -117,7 +117,7 @@ def test_what_the_log_has_dropped_comes_from_the_table(
 def test_rare_history_comes_from_the_table(live: LiveSite, relay: Process, broker: TestServer) -> None:
     numbers("rare", 0, 5)
     numbers("noise", 0, 200)
-    eventually(lambda: rows(live) == 205, timeout=30, every=0.3)
+    eventually(lambda: rows(live) == 205, every=0.3)
     broker.client().xtrim(LOG, maxlen=100, approximate=False)
     with live.listen("rare", last=3).live() as stream:
         assert stream.payloads == [2, 3, 4]
@@ -151,7 +151,7 @@ def test_what_was_trimmed_before_it_was_stored_is_a_gap(
     caught_up(live, "u", 19)
     with live.listen("u", last=20).live() as stream:
         since = stream.named("message")[5].last_id
-    eventually(lambda: rows(live) == 20, timeout=30, every=0.3)
+    eventually(lambda: rows(live) == 20, every=0.3)
     relay.terminate()
     numbers("u", 20, 300)
     caught_up(live, "u", 299)
@@ -234,7 +234,7 @@ def test_a_redis_that_was_trimmed_meanwhile(live: LiveSite, relay: Process, brok
         try:
             broker.client().client_kill_filter(_type="normal", skipme=True)
             numbers("m", 5, 400)
-            eventually(lambda: rows(live) == 400, timeout=30, every=0.3)
+            eventually(lambda: rows(live) == 400, every=0.3)
             broker.client().xtrim(LOG, maxlen=50, approximate=False)
         finally:
             live.web.signal(signal.SIGCONT)
@@ -264,7 +264,7 @@ def test_a_redis_that_hangs_is_noticed(live: LiveSite, broker: TestServer) -> No
     with live.listen("hang").live() as stream:
         broker.signal(signal.SIGSTOP)
         try:
-            live.web.wait_for("live streams wait, .* no word for 10 s", timeout=25)
+            live.web.wait_for("live streams wait, .* no word for 10 s")
             # what is in memory is served all the same, at once
             with live.listen("hang", last=0).live():
                 pass

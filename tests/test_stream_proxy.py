@@ -15,7 +15,7 @@ from tests.missing import missing
 from tests.processes import Process, plain_environment
 from tests.servers import TestServer, free_port
 from tests.sites import Database
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 CONFIGURATION = """
 daemon off;
@@ -64,7 +64,7 @@ def behind(broker: TestServer, database_template: Database, short_directory: Pat
         )
         try:
             through = LiveSite(f"http://127.0.0.1:{port}", site.web, site.database, site.env)
-            eventually(lambda: answers(through), timeout=30, message=f"nginx: {nginx.output}")
+            eventually(lambda: answers(through), message=f"nginx: {nginx.output}")
             yield through
         finally:
             nginx.clean_up()
@@ -73,7 +73,7 @@ def behind(broker: TestServer, database_template: Database, short_directory: Pat
 
 def answers(site: LiveSite) -> bool:
     try:
-        return httpx.get(f"{site.url}/healthz", trust_env=False).status_code == 200
+        return httpx.get(f"{site.url}/healthz", timeout=PATIENCE, trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -85,9 +85,9 @@ def test_nothing_waits_in_nginx(behind: LiveSite) -> None:
             stream.until(lambda s, n=n: s.payloads == list(range(n + 1)), timeout=30)
         with behind.listen("c", since=stream.last_id).live() as again:
             with behind.listen("c") as third:  # the same address
-                eventually(lambda: third.ended, timeout=30)
+                eventually(lambda: third.ended)
                 assert third.named("bye")[0].data == {"reason": "overload", "limit": "address"}
             behind.web.terminate()
             for each in (stream, again):
-                eventually(lambda each=each: each.ended, timeout=30)
+                eventually(lambda each=each: each.ended)
                 assert each.named("bye")[0].data == {"reason": "shutdown"}

@@ -22,7 +22,7 @@ from tests.processes import Process, children_of, exists, plain_environment, pyt
 from tests.servers import TestServer, free_port
 from tests.sites import Database
 from tests.sse import Listening
-from tests.waiting import assert_within, eventually
+from tests.waiting import PATIENCE, assert_within, eventually
 
 READY = r"Live log +(http://\S+)messages/"
 
@@ -72,7 +72,7 @@ def test_first_run_makes_an_admin_and_serves_until_ctrl_c(up: StartUp, short_dir
     url = site_url(process)
     password = process.wait_for(r"Log in +admin / (\S+)")[1]
     assert re.search(r"migrations applied", process.stderr)
-    with httpx.Client(base_url=url, trust_env=False) as client:
+    with httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as client:
         assert client.get("/readyz").json() == {
             "ready": True,
             "parts": dict.fromkeys(("database", "migrations", "redis", "listener", "workers"), "ok"),
@@ -132,9 +132,9 @@ def test_parts_that_are_killed_come_back(up: StartUp, database_copy: Database) -
         subprocess.run(["kill", "-9", str(pid)], check=True)
         process.wait_for(rf"{name} ended by SIGKILL; starting it again in 0.5 s \(1 of 5\)")
     for name, pid in before.items():
-        eventually(lambda name=name, pid=pid: parts(process, name) not in ([], [pid]), timeout=30)
+        eventually(lambda name=name, pid=pid: parts(process, name) not in ([], [pid]))
     # The socket stays open all the time: a question waits for the new web process.
-    eventually(lambda: httpx.get(f"{url}readyz", trust_env=False, timeout=30).status_code == 200, timeout=30)
+    eventually(lambda: httpx.get(f"{url}readyz", timeout=PATIENCE, trust_env=False).status_code == 200)
     assert process.terminate() == 0
 
 
@@ -238,13 +238,13 @@ def test_postgresql_by_url_and_streams_hold_no_connection_to_it(
     process = up(DATABASE_URL=database)
     password = process.wait_for(r"Log in +admin / (\S+)")[1]
     url = site_url(process)
-    with ExitStack() as stack, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+    with ExitStack() as stack, httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as client:
         assert client.get("readyz").json()["ready"]
         client.get("/accounts/login/")
         form = {"username": "admin", "password": password, "csrfmiddlewaretoken": client.cookies["csrftoken"]}
         assert client.post("/accounts/login/", data=form).status_code == 302
         for _ in range(10):
-            another = httpx.Client(base_url=url, cookies=client.cookies, trust_env=False)
+            another = httpx.Client(base_url=url, cookies=client.cookies, timeout=PATIENCE, trust_env=False)
             stack.enter_context(Listening(another)).live()
 
         def asked_for_sessions() -> int:
@@ -255,7 +255,7 @@ def test_postgresql_by_url_and_streams_hold_no_connection_to_it(
                 ).fetchall()
             return sum("django_session" in query or "auth_user" in query for (query,) in rows)
 
-        eventually(lambda: asked_for_sessions() == 0, timeout=30)
+        eventually(lambda: asked_for_sessions() == 0)
     assert process.terminate() == 0
 
 

@@ -6,9 +6,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE = 45.0  # seconds, for whatever a test waits for: the machine may be busy
+
 
 def eventually(
-    condition: Callable[[], T], timeout: float = 30.0, message: str = "", every: float = 0.01
+    condition: Callable[[], T], timeout: float = PATIENCE, message: str = "", every: float = 0.01
 ) -> T:
     """Calls ``condition`` until it returns something true, which is returned.
 

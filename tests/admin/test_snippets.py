@@ -20,6 +20,7 @@ from messaging.snippets import MAX_SNIPPET, command_line, curl, python, snippets
 from tests.admin.conftest import Row
 from tests.conftest import Manage
 from tests.servers import TestServer
+from tests.waiting import PATIENCE
 
 URL = "https://testserver/messages/publish/"
 
@@ -78,7 +79,11 @@ def in_a_shell(line: str) -> list[str]:
     """The words behind the first, as a real shell hands them over."""
     script = "printf '%s\\0' " + line.partition(" ")[2]
     ran = subprocess.run(
-        ["sh", "-c", script], capture_output=True, check=True, timeout=10, env={"SESSIONID": "the session"}
+        ["sh", "-c", script],
+        capture_output=True,
+        check=True,
+        timeout=PATIENCE,
+        env={"SESSIONID": "the session"},
     )
     return ran.stdout.decode().split("\0")[:-1]
 

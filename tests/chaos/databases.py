@@ -58,7 +58,7 @@ def _cut_commits(world: World, fault: Fault) -> None:
     assert proxy
     struck = proxy.struck
     proxy.fault = fault
-    eventually(lambda: proxy.struck > struck + 2, timeout=30, message="commits are cut")
+    eventually(lambda: proxy.struck > struck + 2, message="commits are cut")
     world.pause(0.2, 0.4)
     proxy.fault = ""
 

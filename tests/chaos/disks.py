@@ -23,11 +23,9 @@ def full_for_redis(world: World) -> None:
     client = world.redis()
     size = max(file.stat().st_size for file in world.broker.directory.rglob("*.aof"))
     with _no_file_beyond(size + 10_000, [world.broker.pid]):
-        eventually(
-            lambda: client.info()["aof_last_write_status"] == "err", timeout=30, message="its disk is full"
-        )
+        eventually(lambda: client.info()["aof_last_write_status"] == "err", message="its disk is full")
         world.pause(0.3, 0.6)
-    eventually(lambda: client.info()["aof_last_write_status"] == "ok", timeout=30, message="it writes again")
+    eventually(lambda: client.info()["aof_last_write_status"] == "ok", message="it writes again")
 
 
 def full_for_database(world: World) -> None:

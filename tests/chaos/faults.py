@@ -34,7 +34,7 @@ def kill_listener(world: World) -> None:
 
 def kill_one_of_two(world: World) -> None:
     """kill -9 of the one in charge; the standby takes over, and a new standby comes."""
-    found = eventually(world.in_charge, timeout=20, message="a listener is in charge")
+    found = eventually(world.in_charge, message="a listener is in charge")
     found.kill()
     world.listeners.remove(found)
     world.start_listener()
@@ -44,7 +44,7 @@ def freeze_listener(world: World) -> None:
     """SIGSTOP past its lease, another takes over, SIGCONT."""
     if len(world.listeners) < 2:
         world.start_listener()
-    found = eventually(world.in_charge, timeout=20, message="a listener is in charge")
+    found = eventually(world.in_charge, message="a listener is in charge")
     world.wait_for_mistake()
     found.freeze()
     world.release()
@@ -53,7 +53,7 @@ def freeze_listener(world: World) -> None:
     ):  # SQLite alone: in a transaction it holds the whole file, and nobody can help
         found.signal(signal.SIGCONT)
         found.freeze()
-    eventually(lambda: world.in_charge() not in (None, found), timeout=20, message="another takes over")
+    eventually(lambda: world.in_charge() not in (None, found), message="another takes over")
     world.stored_again()
     found.signal(signal.SIGCONT)
     world.pause(0.2, 0.5)
@@ -97,7 +97,7 @@ def slow_to_load(world: World) -> None:
     client = world.redis()
     client.execute_command("DEBUG", "POPULATE", str(LOADED_KEYS), "filler")
     client.bgrewriteaof()
-    eventually(lambda: _is_rewritten(client), timeout=30, message="the file is rewritten")
+    eventually(lambda: _is_rewritten(client), message="the file is rewritten")
     world.broker.kill()
     began = time.monotonic()
     with world.broker.told(**SLOWLY):
@@ -152,7 +152,7 @@ def flush_while_down(world: World) -> None:
 
 def flush_behind_barrier(world: World) -> None:
     """The log goes while the sweeper waits for the relay to read it; nothing follows that would wake anybody."""
-    found = eventually(world.in_charge, timeout=20, message="a listener is in charge")
+    found = eventually(world.in_charge, message="a listener is in charge")
     found.signal(signal.SIGSTOP)
     world.pause(0.6, 0.8)
     found.signal(signal.SIGCONT)
@@ -201,21 +201,16 @@ def misconf(world: World) -> None:
     (obstacle / "in the way").mkdir(parents=True)
     client.config_set("save", "3600 1")
     client.bgsave()
-    eventually(
-        lambda: client.info()["rdb_last_bgsave_status"] == "err", timeout=30, message="the snapshot fails"
-    )
+    eventually(lambda: client.info()["rdb_last_bgsave_status"] == "err", message="the snapshot fails")
     world.pause(0.3, 0.6)
     (obstacle / "in the way").rmdir()
     obstacle.rmdir()
     eventually(
         lambda: not client.info()["rdb_bgsave_in_progress"],
-        timeout=30,
         message="no snapshot is being written",
     )
     client.bgsave()
-    eventually(
-        lambda: client.info()["rdb_last_bgsave_status"] == "ok", timeout=30, message="the snapshot succeeds"
-    )
+    eventually(lambda: client.info()["rdb_last_bgsave_status"] == "ok", message="the snapshot succeeds")
     client.config_set("save", "")
 
 
@@ -226,7 +221,7 @@ def busy(world: World) -> None:
     endless = threading.Thread(target=_run_endless, args=(world.broker.client(socket_timeout=30),))
     endless.start()
     world.pause(0.5, 0.8)
-    eventually(lambda: _is_ended(client), timeout=30, message="the script is ended")
+    eventually(lambda: _is_ended(client), message="the script is ended")
     endless.join()
 
 

@@ -43,9 +43,7 @@ def cut_before_reply(world: World) -> None:
     assert world.proxy
     struck = world.proxy.struck
     world.proxy.fault = "reply"
-    eventually(
-        lambda: world.proxy and world.proxy.struck > struck + 2, timeout=30, message="replies are dropped"
-    )
+    eventually(lambda: world.proxy and world.proxy.struck > struck + 2, message="replies are dropped")
     world.proxy.fault = ""
 
 
@@ -93,4 +91,4 @@ def stalled_connection_of_all(world: World) -> None:
     world.proxy.fault = "stall"
     world.pause(2.0, 3.0)
     world.proxy.fault = ""
-    eventually(world.in_charge, timeout=30, message="a listener is in charge")
+    eventually(world.in_charge, message="a listener is in charge")

@@ -44,7 +44,7 @@ class Child:
             return all(state == "T" for state in states)
 
         tasks = Path(f"/proc/{self.pid}/task")
-        eventually(stands, timeout=20, every=0.001, message=f"process {self.pid} stands still")
+        eventually(stands, every=0.001, message=f"process {self.pid} stands still")
 
     def wait(self, timeout: float = 20.0) -> int:
         """Its exit status, negative for a signal."""

@@ -239,7 +239,7 @@ class World:
             client.publish(channel, "hello")
             return self.rows.count("message", f"channel = '{channel}'") > 0
 
-        eventually(heard, timeout=30, every=0.1, message="a foreign message is heard")
+        eventually(heard, every=0.1, message="a foreign message is heard")
 
     def settle(self, timeout: float) -> bool:
         """No more writers; does the lag return to zero?"""

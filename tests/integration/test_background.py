@@ -22,7 +22,7 @@ from messaging.models import Message
 from tests.conftest import Manage
 from tests.integration.conftest import our_threads
 from tests.servers import TestServer, free_port
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.usefixtures("broker")
 
@@ -109,7 +109,7 @@ def test_a_thread_that_died_is_started_again_by_the_next_request(
     # A thread that is no longer listed may still be alive for a moment; requests go on to come.
     eventually(lambda: request_started.send(sender=None) and our_threads())
     messaging.publish("c", 1)
-    eventually(lambda: stored(asked) == [1], timeout=30)
+    eventually(lambda: stored(asked) == [1])
 
 
 def test_with_redis_away_requests_go_on_and_it_begins_when_redis_is_back(
@@ -173,11 +173,11 @@ def test_under_autoreload_only_the_process_that_serves_listens_and_a_reload_hand
             "WATCHED": str(watched),
         },
     )
-    eventually(lambda: answers(port), timeout=40, every=0.1)
-    first = eventually(lambda: owner(client), timeout=20)
+    eventually(lambda: answers(port), every=0.1)
+    first = eventually(lambda: owner(client))
     assert first != process.pid
     watched.write_text("changed = True")
-    eventually(lambda: answers(port) and owner(client) not in (None, first), timeout=40, every=0.1)
+    eventually(lambda: answers(port) and owner(client) not in (None, first), every=0.1)
     assert owner(client) != process.pid
     process.signal(signal.SIGTERM)
     process.wait()
@@ -185,6 +185,9 @@ def test_under_autoreload_only_the_process_that_serves_listens_and_a_reload_hand
 
 def answers(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5, trust_env=False).status_code == 200
+        return (
+            httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=PATIENCE, trust_env=False).status_code
+            == 200
+        )
     except httpx.TransportError:
         return False

@@ -159,7 +159,7 @@ def test_two_that_both_believe_to_be_in_charge_store_everything_once(
         messaging.publish("c", n)
         if n % 30 == 0:
             time.sleep(0.01)  # so that both get a turn
-    eventually(lambda: len(stored(database)) == 300, timeout=20)
+    eventually(lambda: len(stored(database)) == 300)
     assert stored(database) == list(range(300))
     assert Cursor.objects.using(database).get().fence >= 2
 
@@ -197,7 +197,7 @@ def test_it_goes_on_when_redis_comes_back(
     if how != "restart":
         threading.Event().wait(3)  # the lease ends
     broker.start()
-    eventually(lambda: 2 in stored(database), timeout=30)
+    eventually(lambda: 2 in stored(database))
     wire.reset()
     messaging.publish("c", 3)
     eventually(lambda: 3 in stored(database))
@@ -222,7 +222,7 @@ def test_a_redis_that_lost_everything_under_load_costs_no_committed_message(
             messaging.publish("c", n)
         if n % 40 == 25:
             outside.flushall()
-    eventually(lambda: sorted(stored(database)) == list(range(100)), timeout=30)
+    eventually(lambda: sorted(stored(database)) == list(range(100)))
     assert not Message.objects.using(database).pending().exists()
     assert Gap.objects.using(database).filter(reason="reborn").exists()
 
@@ -278,7 +278,7 @@ def test_it_waits_for_a_postgresql_that_was_stopped(
         eventually(lambda: words(caplog))
     finally:
         postgres.start()
-    eventually(lambda: stored(postgresql) == list(range(50)), timeout=30)
+    eventually(lambda: stored(postgresql) == list(range(50)))
     eventually(lambda: any(each.startswith("over") for each in words(caplog)))
     # The test's server answers a COMMIT before it is safe on disk, so it may have forgotten who is in charge.
     said = [each for each in words(caplog) if "another listener took over" not in each]
@@ -324,7 +324,7 @@ def test_a_partition_that_only_others_know_of_is_stored_while_it_runs(
     eventually(lambda: running.listener.report().in_charge)
     _, body = prepare("c", 1)
     log.append(3, [(b"c", body)])
-    eventually(lambda: stored(database) == [1], timeout=30)
+    eventually(lambda: stored(database) == [1])
     settings.MESSAGING = settings.MESSAGING | {"PARTITIONS": 5}  # for the check of what is left
 
 

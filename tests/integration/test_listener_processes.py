@@ -72,9 +72,9 @@ def test_when_the_listener_in_charge_is_killed_the_other_takes_over_within_secon
 ) -> None:
     client = broker.client()
     first = listen()
-    eventually(lambda: is_in_charge(first, client), timeout=30)
+    eventually(lambda: is_in_charge(first, client))
     second = listen()
-    second.wait_for("standing by", timeout=30)
+    second.wait_for("standing by")
     for n in range(100):
         messaging.publish("c", n)
     first.kill()
@@ -90,9 +90,9 @@ def test_told_to_end_it_hands_over_at_once_and_ends_with_0(
 ) -> None:
     client = broker.client()
     first = listen()
-    eventually(lambda: is_in_charge(first, client), timeout=30)
+    eventually(lambda: is_in_charge(first, client))
     second = listen()
-    second.wait_for("standing by", timeout=30)
+    second.wait_for("standing by")
     for n in range(500):
         messaging.publish("c", n)
     assert first.terminate() == 0
@@ -109,9 +109,9 @@ def test_a_listener_that_sleeps_past_its_lease_stores_and_captures_nothing_when_
 ) -> None:
     client = broker.client()
     first = listen()
-    eventually(lambda: is_in_charge(first, client), timeout=30)
+    eventually(lambda: is_in_charge(first, client))
     second = listen()
-    second.wait_for("standing by", timeout=30)
+    second.wait_for("standing by")
     for n in range(50):
         messaging.publish("c", n)
     eventually(
@@ -186,12 +186,12 @@ def test_a_listener_killed_at_the_worst_moment_loses_and_repeats_nothing(
 def test_items_of_a_list_survive_a_kill(listen: Listen, sqlite: str, broker: TestServer) -> None:
     client = broker.client()
     process = listen()
-    eventually(lambda: is_in_charge(process, client), timeout=30)
+    eventually(lambda: is_in_charge(process, client))
     for start in range(0, 5000, 100):
         client.lpush("inbox", *range(start, start + 100))
     process.kill()
     client.delete(keys.lease(), keys.heartbeat())
     last = listen()
-    eventually(lambda: len(stored(sqlite)) >= 5000, timeout=30)
+    eventually(lambda: len(stored(sqlite)) >= 5000)
     assert whole(sqlite, 5000)
     assert last.terminate() == 0

@@ -131,7 +131,7 @@ def node(settings: Settings) -> Iterator[redis.Redis]:
     try:
         client = server.client()
         client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
-        eventually(lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok", timeout=30)
+        eventually(lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
         settings.MESSAGING = settings.MESSAGING | {"URL": server.url}
         reset_clients()
         yield client

@@ -73,8 +73,8 @@ def take_over(proxy: Proxy, broker: TestServer, successor: TestServer) -> None:
     successor.client().replicaof("127.0.0.1", str(broker.port))
     eventually(
         lambda: successor.client().info("replication").get("master_link_status") == "up",
-        timeout=30, message="the replica has caught up",
-    )  # fmt: skip
+        message="the replica has caught up",
+    )
     successor.client().replicaof("NO", "ONE")
     proxy.lead_to(successor.port)
     broker.client().replicaof("127.0.0.1", str(successor.port))
@@ -123,11 +123,11 @@ def test_the_listener_waits_and_goes_on(
         number = next(numbers)
         outside.lpush("inbox", number)
         proxy.fault = ""
-        eventually(lambda number=number: number in stored(sqlite), timeout=30, message=f"after {reply}")
+        eventually(lambda number=number: number in stored(sqlite), message=f"after {reply}")
         eventually(lambda: not running.report().failures, message=f"all parts go on after {reply}")
         assert not [each for each in words(caplog) if "unexpected" in each]
     assert stored(sqlite) == list(range(len(REFUSALS)))
-    eventually(lambda: outside.publish("updates", "heard") and "heard" in stored(sqlite), timeout=30)
+    eventually(lambda: outside.publish("updates", "heard") and "heard" in stored(sqlite))
     assert not Gap.objects.using(sqlite).exists()
 
 
@@ -170,11 +170,11 @@ def test_listener_and_publisher_leave_a_master_that_was_demoted(
     for n in (10, 11):
         messaging.publish("c", n)
     outside = successor.client()
-    eventually(lambda: outside.publish("updates", 2) and 2 in stored(sqlite), timeout=30)
+    eventually(lambda: outside.publish("updates", 2) and 2 in stored(sqlite))
     outside.lpush("inbox", 3)
-    eventually(lambda: 3 in stored(sqlite), timeout=30)
+    eventually(lambda: 3 in stored(sqlite))
     messaging.publish("c", 4, outbox=True)
-    eventually(lambda: 4 in stored(sqlite), timeout=30)
+    eventually(lambda: 4 in stored(sqlite))
     assert {1, 10, 11} < set(stored(sqlite))
     assert set(Gap.objects.using(sqlite).values_list("reason", flat=True)) == {"restarted"}
 

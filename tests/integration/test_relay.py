@@ -194,7 +194,7 @@ def test_a_relay_that_froze_inside_its_transaction_does_not_keep_the_next_from_t
         try:
             assert frozen.wait(20)
             second = Relay(connection.client(), 0)
-            eventually(lambda: takes_over(second), timeout=20)
+            eventually(lambda: takes_over(second))
             drain(second)
         finally:
             go_on.set()

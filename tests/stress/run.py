@@ -108,7 +108,7 @@ class Run:
                 await self._publish(["fat"] * 100, size=7000)
 
     def _learn(self) -> None:
-        eventually(lambda: self.world.broker.client().ping(), timeout=30)
+        eventually(lambda: self.world.broker.client().ping())
         self.truth.learn(self.world.broker.client())
 
     # -- the whole

@@ -73,8 +73,8 @@ def test_a_task_that_cannot_be_stopped_costs_its_process(workshop: Workshop, wor
     job = workshop.ended(result)
     assert job.errors[0]["class"] == "messaging.errors.TaskTimeout"
     pid = int(job.attempts[0].worker.split(":")[1])
-    eventually(lambda: not exists(pid), timeout=30, message="the process with the thread that hangs ends")
-    eventually(lambda: len(processes_of(worker)) == 2, timeout=30)
+    eventually(lambda: not exists(pid), message="the process with the thread that hangs ends")
+    eventually(lambda: len(processes_of(worker)) == 2)
 
 
 def test_cancelled_tasks_stop_running(workshop: Workshop) -> None:
@@ -100,7 +100,7 @@ def test_tasks_of_a_killed_process_run_elsewhere_and_it_is_replaced(
     assert (job.crashes, [each.outcome for each in job.attempts]) == (1, ["lost", "succeeded"])
     assert workshop.ended(other).state is State.SUCCEEDED
     worker.wait_for("ended by SIGKILL with [12] tasks?, which are handed back")
-    eventually(lambda: len(processes_of(worker)) == 2, timeout=30)
+    eventually(lambda: len(processes_of(worker)) == 2)
 
 
 def test_a_task_that_kills_every_worker_ends_in_the_dead_letters(workshop: Workshop) -> None:
@@ -120,7 +120,7 @@ def test_an_unknown_task_waits_for_the_release_that_knows_it(workshop: Workshop,
         found = workshop.queue().get(job.id)
         return found.state if found and found.state is State.DELAYED and found.attempt == 0 else None
 
-    assert eventually(state, timeout=30) is State.DELAYED
+    assert eventually(state) is State.DELAYED
     worker.wait_for("not_yet.* is put back")
 
 
@@ -138,7 +138,7 @@ def test_a_worker_says_what_it_does(workshop: Workshop) -> None:
         facts = [each.facts for each in workshop.queue().workers()]
         return any(task["id"] == result.id for each in facts for task in each["tasks"])
 
-    eventually(seen, timeout=30)
+    eventually(seen)
     workshop.set("be seen")
     workshop.ended(result)
     facts = workshop.queue().workers()[0].facts
@@ -158,17 +158,17 @@ def test_a_task_that_holds_the_interpreter_for_longer_than_a_lease_runs_once(
 def test_a_process_that_grows_too_large_is_replaced_after_its_tasks(
     workshop: Workshop, worker: Process
 ) -> None:
-    eventually(lambda: len(processes_of(worker)) == 2, timeout=30)
+    eventually(lambda: len(processes_of(worker)) == 2)
     job = workshop.ended(tasks.grow.enqueue(MEMORY_MB + 50))
     worker.wait_for(rf"process {job.result.decode()} ends after its \d+ tasks: it takes \d+ MB")
-    eventually(lambda: not exists(int(job.result)), timeout=30)
+    eventually(lambda: not exists(int(job.result)))
 
 
 def test_a_process_that_somebody_ends_in_order_is_replaced(workshop: Workshop, worker: Process) -> None:
-    eventually(lambda: len(processes_of(worker)) == 2, timeout=30)
+    eventually(lambda: len(processes_of(worker)) == 2)
     before = processes_of(worker)
     os.kill(before[0], signal.SIGTERM)
-    eventually(lambda: len(set(processes_of(worker)) - set(before)) == 1, timeout=30)
+    eventually(lambda: len(set(processes_of(worker)) - set(before)) == 1)
 
 
 def test_while_it_drains_it_keeps_its_tasks_for_longer_than_a_lease(
@@ -183,7 +183,7 @@ def test_while_it_drains_it_keeps_its_tasks_for_longer_than_a_lease(
         pids = processes_of(worker)
         return {each.facts["state"] for each in queue.workers() if each.facts["pid"] in pids}
 
-    eventually(lambda: states() == {"draining"}, timeout=30)
+    eventually(lambda: states() == {"draining"})
     behind = tasks.add.enqueue(1, 1)
     time.sleep(LEASE_SECONDS * 1.2)  # a lease that nobody renews would be over
     assert queue.sweep(1) == Swept()

@@ -72,7 +72,7 @@ def test_a_killed_supervisor_leaves_processes_that_finish(workshop: Workshop, wo
     workshop.set("orphaned")
     job = workshop.ended(result)
     assert (job.state, len(job.attempts)) == (State.SUCCEEDED, 1)
-    eventually(lambda: not any(exists(pid) for pid in pids), timeout=30)
+    eventually(lambda: not any(exists(pid) for pid in pids))
 
 
 def test_tasks_of_a_dead_machine_run_elsewhere_and_an_outage_of_redis_is_two_lines(
@@ -90,18 +90,18 @@ def test_tasks_of_a_dead_machine_run_elsewhere_and_an_outage_of_redis_is_two_lin
     assert (job.state, job.crashes, len(job.attempts)) == (State.SUCCEEDED, 1, 2)
     assert job.attempts[0].worker.startswith(f"killed:{pids[0]}:")
 
-    eventually(ready.exists, timeout=30)
+    eventually(ready.exists)
     result = running(workshop, "lasting", "lasting")
     workshop.server.stop()
     worker.wait_for("Redis is away")
-    eventually(lambda: not ready.exists(), timeout=30)
+    eventually(lambda: not ready.exists())
     workshop.server.start()
     worker.wait_for("over after .* Redis is away")
-    eventually(ready.exists, timeout=30)
+    eventually(ready.exists)
     after = tasks.add.using(queue_name="lasting").enqueue(2, 2)
     assert workshop.ended(after).state is State.SUCCEEDED
     worker.signal(signal.SIGTERM)
-    eventually(lambda: not ready.exists(), timeout=30)
+    eventually(lambda: not ready.exists())
     workshop.set("lasting")
     assert worker.wait() == 0
     job = workshop.job(result)
@@ -128,7 +128,7 @@ def test_a_worker_that_was_frozen_for_longer_than_a_lease_changes_nothing(
     after = tasks.add.using(queue_name="frozen").enqueue_many([(number, 1) for number in range(40)])
     for each in after:
         assert workshop.ended(each).state is State.SUCCEEDED
-    eventually(lambda: workshop.queue("frozen").counts().running == 0, timeout=30)
+    eventually(lambda: workshop.queue("frozen").counts().running == 0)
     assert workshop.job(result) == job
     assert [each.outcome for each in job.attempts] == ["lost", "succeeded"]
 
@@ -140,7 +140,7 @@ def test_an_operator_asks_it_to_take_no_more_and_to_end(workshop: Workshop, work
     assert len(unit.workers) == 2
     ask(queue.client, unit, Asked("stay", "anna"))
     worker.wait_for("takes no more tasks, as anna asked")
-    eventually(lambda: look([queue])[0].workers == 0, timeout=30)
+    eventually(lambda: look([queue])[0].workers == 0)
     busy = int(workshop.job(result).attempts[0].worker.split(":")[-2])
     (idle,) = set(processes_of(worker)) - {busy}
     os.kill(idle, signal.SIGKILL)  # who takes its place stays quiet too
@@ -148,7 +148,7 @@ def test_an_operator_asks_it_to_take_no_more_and_to_end(workshop: Workshop, work
     behind = tasks.add.using(queue_name="asked").enqueue(1, 2)
     workshop.set("asked")
     assert workshop.ended(result).state is State.SUCCEEDED
-    eventually(lambda: len(queue.workers()) == 2, timeout=30)
+    eventually(lambda: len(queue.workers()) == 2)
     assert workshop.job(behind).state is State.READY
     ask(queue.client, unit, Asked("go on", "anna"))
     assert workshop.ended(behind).state is State.SUCCEEDED

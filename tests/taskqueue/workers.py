@@ -75,7 +75,7 @@ class Workshop:
         return [each.decode() for each in self.server.client().lrange(worker_tasks.MARKS, 0, -1)]
 
     def wait_for_mark(self, text: str) -> None:
-        eventually(lambda: text in self.marks(), timeout=30, message=f"mark {text!r}; {self.words()}")
+        eventually(lambda: text in self.marks(), message=f"mark {text!r}; {self.words()}")
 
     def set(self, key: str) -> None:
         """What ``wait`` waits for."""
