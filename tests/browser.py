@@ -80,6 +80,11 @@ def open_page(
     return page
 
 
+def drawn(page: Page) -> None:
+    """Returns when all that has reached the page so far is to be seen on it: it draws with the next frame."""
+    page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+
+
 def take_screenshot(page: Page, name: str, *, full_page: bool = False) -> Path:
     """tests/screenshots/NAME.png, to be looked at."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)

@@ -7,12 +7,9 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser import Console
+from tests.browser import Console, drawn
 from tests.sites import Site
 from tests.waiting import PATIENCE
-
-# Resolved when what runs at the end of loading has run, and the page is drawn.
-LOADED = "new Promise(done => requestAnimationFrame(() => setTimeout(done)))"
 
 
 @pytest.mark.browser
@@ -25,7 +22,7 @@ def test_the_admin_works_under_the_policy(
         reply = page.goto(path)
         assert reply is not None
         assert reply.headers["content-security-policy"].startswith("default-src 'self'")
-        page.evaluate(LOADED)
+        drawn(page)
     page.goto("/admin/auth/user/1/change/")
     page.click("#calendarlink0")  # the calendar is made by a script and styled by it
     page.locator("#calendarbox0").wait_for(state="visible")

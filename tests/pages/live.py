@@ -7,6 +7,8 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
+from tests.browser import drawn
+
 Send = Callable[..., None]
 Shot = Callable[..., Any]
 
@@ -17,6 +19,7 @@ def open_live(page: Page, query: str = "") -> None:
     """The page, once it is live."""
     page.goto(f"/messages/{query}")
     expect(page.locator("#state")).to_have_attribute("data-state", "live")
+    drawn(page)
 
 
 def rows(page: Page, count: int) -> None:
@@ -26,6 +29,7 @@ def rows(page: Page, count: int) -> None:
 
 def texts(page: Page, selector: str = ".row .payload") -> list[str]:
     """From the top."""
+    drawn(page)
     return page.locator(selector).all_text_contents()
 
 
