@@ -29,6 +29,7 @@ def workers(workshop_of_the_file: Workshop) -> Workers:
         "orphaned": work("--queues", "orphaned"),
         "asked": work("--queues", "asked,frozen", "--processes", "2"),
         "frozen": work("--queues", "frozen"),
+        "line": work("--queues", "line", "--processes", "1", "--concurrency", "2"),
     }
 
 
@@ -131,6 +132,17 @@ def test_a_worker_that_was_frozen_for_longer_than_a_lease_changes_nothing(
     eventually(lambda: workshop.queue("frozen").counts().running == 0)
     assert workshop.job(result) == job
     assert [each.outcome for each in job.attempts] == ["lost", "succeeded"]
+
+
+def test_who_is_in_line_with_a_killer_is_not_taken_along(workshop: Workshop) -> None:
+    """The killer, next in line, begins when the outcome of the one before it is settled, and not when it has ended."""
+    result = running(workshop, "line", "line")
+    killer = tasks.kill_worker_at_once.using(queue_name="line").enqueue()
+    eventually(lambda: workshop.marks().count("began line") > 1, message=workshop.words())
+    workshop.set("line")
+    job = workshop.ended(result)
+    assert [each.outcome for each in job.attempts if each.outcome != "released"] == ["lost", "succeeded"]
+    assert workshop.ended(killer).state is State.DEAD
 
 
 def test_an_operator_asks_it_to_take_no_more_and_to_end(workshop: Workshop, workers: Workers) -> None:

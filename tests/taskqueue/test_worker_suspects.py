@@ -30,7 +30,7 @@ def test_who_is_a_suspect(crashes: int, most: int, suspect: bool) -> None:
     assert is_suspect(claimed("x", crashes, most)) is suspect
 
 
-def test_one_suspect_runs_and_the_others_wait_until_it_has_ended() -> None:
+def test_one_suspect_runs_and_the_others_wait_until_its_outcome_is_settled() -> None:
     told: list[messages.FromProcess] = []
     line = Suspects(told.append)
     fresh, first, second, third = held("fresh", 0), held("first"), held("second"), held("third")
@@ -38,6 +38,10 @@ def test_one_suspect_runs_and_the_others_wait_until_it_has_ended() -> None:
     assert told == [messages.Waits(["second", "third"])]
     assert line.following() is None
     first.ended = True
+    assert line.following() is None
+    line.settled([fresh])
+    assert line.following() is None
+    line.settled([first])
     assert line.following() is second
     assert told[-1] == messages.Begins("second")
     assert line.aside([held("fourth")]) == []

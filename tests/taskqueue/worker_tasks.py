@@ -114,6 +114,11 @@ def kill_worker() -> None:
 
 
 @task
+def kill_worker_at_once() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task
 def kill_worker_once(key: str) -> str:
     mark(f"began {key}")
     if connection.client().set(key, "1", nx=True):

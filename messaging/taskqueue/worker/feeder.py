@@ -97,10 +97,10 @@ class Feeder:
     def step(self, stopping: threading.Event) -> None:
         """Settle what has ended, claim for what is free. Raises what the queue raises, and goes on from there."""
         self._gather(block=not self._unsettled and not self._may_claim())
-        if self._suspects:
-            self._look_after_suspects()
         if self._unsettled or self._may_claim():
             self._trade()
+        if self._suspects:
+            self._look_after_suspects()
         if not self.held and (not self.claiming or self._budget <= 0):
             stopping.set()
             self._on_empty()
@@ -163,6 +163,7 @@ class Feeder:
             self._unsettled = [held for held in self._unsettled if held not in gone]
             for held in those:
                 del self.held[held.job.id]
+            self._suspects.settled(those)
             self._tell(_gave(those, _refused(outcomes, kept)))
         if jobs:
             self._take(queue, jobs, asked_at)

@@ -47,16 +47,22 @@ class Suspects:
         if not suspects:
             return list(tasks)
         waiting = suspects
-        if self._is_free() and not self._line:
+        if self._running is None and not self._line:
             self._running, *waiting = suspects
         if waiting:
             self._line.extend(waiting)
             self._tell(messages.Waits([held.job.id for held in waiting]))
         return [held for held in tasks if held not in waiting]
 
+    def settled(self, tasks: Sequence[Held]) -> None:
+        """These are acknowledged. Not sooner than the one that runs is, the next one may begin: should that one kill
+        the process, it must not take the outcome of another with it."""
+        if self._running in tasks:
+            self._running = None
+
     def following(self) -> Held | None:
-        """The next one in line, if the one before it has ended."""
-        if not self._is_free() or not self._line:
+        """The next one in line, if it may begin."""
+        if self._running is not None or not self._line:
             return None
         self._running = self._line.popleft()
         self._tell(messages.Begins(self._running.job.id))
@@ -68,6 +74,3 @@ class Suspects:
         left = [held for held in self._line if all_of_them or now - held.since > patience(held.job)]
         self._line = deque(held for held in self._line if held not in left)
         return left
-
-    def _is_free(self) -> bool:
-        return self._running is None or self._running.ended
