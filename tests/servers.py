@@ -10,6 +10,7 @@ from pathlib import Path
 import redis
 
 from messaging.standalone.embedded import EmbeddedServer
+from tests.waiting import eventually
 
 
 def free_port() -> int:
@@ -116,3 +117,16 @@ class TestServer:
         self.close_clients()
         self._server.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def cluster_node() -> TestServer:
+    """A server in cluster mode, which refuses calls whose keys lie in several slots. All of them are its own, so that a
+    client that knows nothing of clusters can speak to it."""
+    server = TestServer(options={"cluster-enabled": "yes", "cluster-port": str(free_port())})
+    try:
+        server.client().execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        eventually(lambda: b"cluster_state:ok" in server.client().execute_command("CLUSTER", "INFO"))
+    except BaseException:
+        server.remove()
+        raise
+    return server

@@ -14,12 +14,11 @@ import messaging
 from messaging import connection, keys, scripts
 from messaging.conf import conf
 from messaging.lease import Lease, beat
-from messaging.taskqueue.job import Failed, NewJob, Retry, State, Succeeded, error_of, new_id
+from messaging.taskqueue.job import NewJob, new_id
 from messaging.taskqueue.queue import Queue
 from tests.conftest import reset_clients
 from tests.integration.relaying import drain, logged, new_relay, pending, stored, sweep
-from tests.servers import TestServer, free_port
-from tests.waiting import eventually
+from tests.servers import TestServer, cluster_node
 
 ARGUMENTS: dict[str, Any] = {"int": 0, "str": "a"}
 NO_NAME = {"partition_of"}
@@ -121,23 +120,17 @@ def test_they_would_without_the_namespace(
     assert [seen(settings, site) for site in sites] == mixed
 
 
-# -- a node of a cluster, which refuses a script whose keys lie in several slots ----------------------------------
+# -- a node of a cluster; what happens to tasks there is in tests/taskqueue/test_queue_steps.py -------------------
 
 
 @pytest.fixture
 def node(settings: Settings) -> Iterator[redis.Redis]:
-    """All slots are its own, so that a client that knows nothing of clusters can speak to it."""
-    server = TestServer(options={"cluster-enabled": "yes", "cluster-port": str(free_port())})
-    try:
-        client = server.client()
-        client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
-        eventually(lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
-        settings.MESSAGING = settings.MESSAGING | {"URL": server.url}
-        reset_clients()
-        yield client
-        reset_clients()
-    finally:
-        server.remove()
+    server = cluster_node()
+    settings.MESSAGING = settings.MESSAGING | {"URL": server.url}
+    reset_clients()
+    yield server.client()
+    reset_clients()
+    server.remove()
 
 
 @pytest.mark.parametrize("partitions", [1, 4])
@@ -160,29 +153,6 @@ def test_what_happens_to_messages_keeps_to_one_slot(
     assert scripts.advance(connection.client(), "each hour", 1)
     beat(connection.client(), b"{}")
     lease.release()
-
-
-def test_what_happens_to_tasks_keeps_to_one_slot(node: redis.Redis, settings: Settings) -> None:
-    queue = Queue(node, "default", "mails")
-    queue.enqueue([new_job() for _ in range(5)])
-    first, second = queue.claim("one", 2, lease_ms=1000)
-    error = error_of("builtins.ValueError", "Traceback: ...")
-    kept, (third,) = queue.exchange(
-        "one", [Succeeded(first.id, first.token), Retry(second.id, second.token, error)], 1, lease_ms=1000
-    )
-    assert kept == [True, True]
-    queue.renew("one", [(third.id, third.token)], 1000)
-    queue.settle("one", [Failed(third.id, third.token, error, "failed")])
-    queue.beat("one", {})
-    queue.sweep(100)
-    assert queue.retry_dead([third.id], "anna")
-    queue.claim("two", 1, lease_ms=1000)
-    queue.release_worker("two")
-    queue.stats()
-    queue.page(State.READY)
-    queue.pause("anna", "lunch")
-    queue.resume("anna")
-    assert queue.counts().dead == 0
 
 
 def test_the_node_refuses_what_does_not(node: redis.Redis) -> None:

@@ -24,7 +24,7 @@ from messaging.taskqueue.job import (
 )
 from messaging.taskqueue.quantities import Caps
 from messaging.taskqueue.queue import AsyncQueue, Queue, wait_many
-from tests.servers import TestServer, free_port
+from tests.servers import cluster_node
 from tests.waiting import eventually
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "messaging" / "lua" / "queue"
@@ -361,10 +361,8 @@ def test_a_server_that_is_gone_is_named(queue: Queue, tmp_path: Path) -> None:
 
 
 def test_a_cluster_and_rights_to_nothing_but_the_declared_keys_are_enough() -> None:
-    server = TestServer(options={"cluster-enabled": "yes", "cluster-port": str(free_port())})
+    server = cluster_node()
     try:
-        server.client().execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        eventually(lambda: b"cluster_state:ok" in server.client().execute_command("CLUSTER", "INFO"))
         rights = [f"~{name}" for name in (*keys.queue("default", "mails"), keys.queues("default"))]
         server.client().execute_command(
             *("ACL", "SETUSER", "app", "on", ">secret", "+@all", "-@dangerous", "-@admin", *rights)
