@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
@@ -128,16 +129,20 @@ class Listening:
     def last_id(self) -> str:
         return self.events[-1].last_id
 
-    def until(self, condition: Callable[["Listening"], T], timeout: float = 15.0) -> T:
-        """Waits for ``condition(self)``."""
+    def until(self, condition: Callable[["Listening"], T]) -> T:
+        """Waits for ``condition(self)``, which may ask for an event that has not come yet."""
 
-        def met() -> T:
-            value = condition(self)
+        def met() -> T | None:
+            value = None
+            with suppress(LookupError):
+                value = condition(self)
             if not value and self.ended:
                 raise RuntimeError(f"the stream ended ({self.status}) with {self.events[-3:]}")
             return value
 
-        return eventually(met, timeout, message="on the stream")
+        found = eventually(met, message="on the stream")
+        assert found is not None
+        return found
 
     def live(self) -> "Listening":
         """Waits for the ``live`` event."""

@@ -124,7 +124,7 @@ def test_no_message_is_missing_and_none_is_there_twice_around_live(live: LiveSit
         numbers("seam", 100 + 100 * (batch + 1), 100 + 100 * batch)
     for stream in streams:
         with stream:
-            stream.until(lambda s: s.payloads and s.payloads[-1] == 1099)
+            stream.until(lambda s: s.payloads[-1] == 1099)
             first = stream.payloads[0]
             assert stream.payloads == list(range(first, 1100))
 

@@ -82,7 +82,7 @@ def test_nothing_waits_in_nginx(behind: LiveSite) -> None:
     with behind.listen("c").live() as stream:
         for n in range(3):  # each on its own, smaller than any buffer
             publish("c", n)
-            stream.until(lambda s, n=n: s.payloads == list(range(n + 1)), timeout=30)
+            stream.until(lambda s, n=n: s.payloads == list(range(n + 1)))
         with behind.listen("c", since=stream.last_id).live() as again:
             with behind.listen("c") as third:  # the same address
                 eventually(lambda: third.ended)

@@ -60,7 +60,7 @@ def test_gaps_are_told(live: LiveSite, broker: TestServer) -> None:
         assert [gap.data["reason"] for gap in stream.named("gap")] == ["reborn"]
         broker.restart()
         publish("g", 3)
-        stream.until(lambda s: s.payloads[-1] == 3, timeout=20)
+        stream.until(lambda s: s.payloads[-1] == 3)
         assert len(stream.named("gap")) == 1
 
 

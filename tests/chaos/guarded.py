@@ -13,7 +13,7 @@ import redis
 from messaging.standalone import tether
 from messaging.standalone.embedded import bundled_binary
 from tests.servers import TestServer, free_port
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 NAME = "shop"
 FILLER = 32 * 1024 * 1024  # bytes: more than the sockets between two servers hold
@@ -114,7 +114,7 @@ class GuardedServers:
         with self.master.connect(self.master.socket) as client:
             client.set("filler", b"x" * FILLER)
 
-    def fail_over(self, timeout: float = 30.0) -> float:
+    def fail_over(self, timeout: float = PATIENCE) -> float:
         """The master is killed, the replica promoted; seconds. What was the master comes back as the replica."""
         self.master.kill()
         self.replica.signal(signal.SIGCONT)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.processes import ROOT, plain_environment, python
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 ORDER_SECONDS = 20.0
 
@@ -46,7 +46,7 @@ class Child:
         tasks = Path(f"/proc/{self.pid}/task")
         eventually(stands, every=0.001, message=f"process {self.pid} stands still")
 
-    def wait(self, timeout: float = 20.0) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Its exit status, negative for a signal."""
         eventually(self.ended, timeout=timeout, message=f"process {self.pid} ends: {self.words()}")
         assert self.status is not None
@@ -57,7 +57,7 @@ class Child:
         self.signal(signal.SIGKILL)
         self.wait()
 
-    def terminate(self, timeout: float = 20.0) -> int:
+    def terminate(self, timeout: float = PATIENCE) -> int:
         """SIGTERM, and its end."""
         self.signal(signal.SIGTERM)
         return self.wait(timeout)

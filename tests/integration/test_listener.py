@@ -1,6 +1,7 @@
 """The listener as a service: all of its parts together, two of them at once, and a world that goes away and returns."""
 
 import logging
+import re
 import sqlite3
 import threading
 import time
@@ -258,8 +259,9 @@ def test_it_waits_for_a_sqlite_that_is_locked_and_drops_nothing(
         assert running.listener.report().lag_seconds > 0 or running.listener.report().in_charge
     eventually(lambda: stored(sqlite) == list(range(50)))
     eventually(lambda: len(words(caplog)) == 2)
-    assert words(caplog)[0].startswith(
-        "the database is away: relay of partition 0 waits (database is locked)"
+    assert re.match(
+        r"the database is away: (relay|dispatch) of partition 0 waits \(database is locked\)",
+        words(caplog)[0],
     )
     assert words(caplog)[1].startswith("over after")
 

@@ -8,6 +8,7 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from tests.browser import drawn
+from tests.waiting import PATIENCE
 
 Send = Callable[..., None]
 Shot = Callable[..., Any]
@@ -45,8 +46,8 @@ def shown_numbers(page: Page) -> list[int]:
 
 def until(page: Page, condition: Callable[[], bool]) -> None:
     """Lets the browser work until a condition of this side holds."""
-    for _ in range(1200):
+    for _ in range(int(PATIENCE * 40)):
         if condition():
             return
         page.wait_for_timeout(25)
-    raise AssertionError("not within 30 s")
+    raise AssertionError(f"not within {PATIENCE:g} s")

@@ -11,7 +11,7 @@ from messaging.taskqueue.queue import Queue
 from tests.processes import Process, children_of, plain_environment, python
 from tests.servers import TestServer
 from tests.taskqueue import worker_tasks
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 LEASE_SECONDS = 3.0  # a machine that is busy may hold a process up for a second
 STOP_SECONDS = 0.4  # for a task that is told to stop
@@ -58,7 +58,7 @@ class Workshop:
         assert found is not None
         return found
 
-    def ended(self, result: Any, timeout: float = 30.0) -> Job:
+    def ended(self, result: Any, timeout: float = PATIENCE) -> Job:
         """As it is once it has ended."""
 
         def look() -> Job | None:
