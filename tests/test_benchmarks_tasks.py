@@ -126,7 +126,7 @@ def test_each_runs_with_its_fastest_setting_and_is_compared_in_turns(monkeypatch
         *(">=", "8,000", "MISSED"),
     ]
     said = notes(contest, {"fast": "1.2"})
-    assert "fast 1.2: setting 1. what fast is\n    tried and slower: setting 0: 200/s" in said
+    assert "fast 1.2: setting 1. what fast is\n    tried in short, 250/s; slower: setting 0: 200/s" in said
 
 
 def test_a_peer_that_fails_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
