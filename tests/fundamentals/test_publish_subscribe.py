@@ -6,6 +6,7 @@ from redis import Redis
 from redis.client import PubSub
 
 from messaging import connection, log, publish
+from tests.waiting import PATIENCE
 
 
 def listening(redis: Redis, *channels: str) -> PubSub:
@@ -13,7 +14,7 @@ def listening(redis: Redis, *channels: str) -> PubSub:
     pubsub = redis.pubsub()
     pubsub.psubscribe(*channels)
     for _ in channels:
-        assert pubsub.get_message(timeout=30)["type"] == "psubscribe"
+        assert pubsub.get_message(timeout=PATIENCE)["type"] == "psubscribe"
     return pubsub
 
 
@@ -22,7 +23,7 @@ def test_a_subscriber_hears_what_is_published(redis: Redis) -> None:
     declaration; it is no more than a name that both sides know."""
     subscriber = listening(redis, "updates")
     redis.publish("updates", "New data available")
-    message = subscriber.get_message(timeout=30)
+    message = subscriber.get_message(timeout=PATIENCE)
     assert (message["channel"], message["data"]) == ("updates", "New data available")
 
 
@@ -31,7 +32,11 @@ def test_every_subscriber_gets_its_own_copy(redis: Redis) -> None:
     work."""
     ann, bob = listening(redis, "updates"), listening(redis, "updates")
     redis.publish("updates", "New data available")
-    assert ann.get_message(timeout=30)["data"] == bob.get_message(timeout=30)["data"] == "New data available"
+    assert (
+        ann.get_message(timeout=PATIENCE)["data"]
+        == bob.get_message(timeout=PATIENCE)["data"]
+        == "New data available"
+    )
 
 
 def test_a_pattern_subscribes_to_many_channels(redis: Redis) -> None:
@@ -41,7 +46,7 @@ def test_a_pattern_subscribes_to_many_channels(redis: Redis) -> None:
     redis.publish("orders.created", "1")
     redis.publish("payments.received", "not for us")
     redis.publish("orders.cancelled", "2")
-    assert [subscriber.get_message(timeout=30)["channel"] for _ in range(2)] == [
+    assert [subscriber.get_message(timeout=PATIENCE)["channel"] for _ in range(2)] == [
         "orders.created",
         "orders.cancelled",
     ]
@@ -63,7 +68,7 @@ def test_who_was_not_listening_misses_it(redis: Redis) -> None:
     redis.publish("updates", "said too early")
     late = listening(redis, "updates")
     redis.publish("updates", "said in time")
-    assert late.get_message(timeout=30)["data"] == "said in time"
+    assert late.get_message(timeout=PATIENCE)["data"] == "said in time"
     assert late.get_message() is None
 
 
@@ -84,7 +89,7 @@ def test_a_plain_subscriber_hears_what_django_publishes(redis: Redis) -> None:
     JSON. Its ``logid`` says where the same message stands in the log."""
     subscriber = listening(redis, "orders.*")
     published = publish("orders.created", {"id": 1})
-    event = json.loads(subscriber.get_message(timeout=30)["data"])
+    event = json.loads(subscriber.get_message(timeout=PATIENCE)["data"])
     assert event["data"] == {"id": 1}
     assert (event["subject"], event["id"]) == ("orders.created", published.id)
     assert event["logid"].endswith(f".{published.location}")

@@ -9,6 +9,7 @@ from pytest_django import Settings
 from messaging import connection, keys, log, scripts, wire
 from messaging.errors import BrokerFull
 from tests.servers import TestServer
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("any_broker")
 
@@ -45,11 +46,11 @@ def test_append_publishes_each_event_with_its_place_in_the_log(
 ) -> None:
     pubsub = any_broker.client().pubsub(ignore_subscribe_messages=True)
     pubsub.subscribe("c", "ünï")
-    pubsub.get_message(timeout=30)
-    pubsub.get_message(timeout=30)
+    pubsub.get_message(timeout=PATIENCE)
+    pubsub.get_message(timeout=PATIENCE)
     (position,) = append(b'{"n":1}')
     (other,) = append(b'{"n":2}', channel="ünï".encode())
-    heard = [pubsub.get_message(timeout=30), pubsub.get_message(timeout=30)]
+    heard = [pubsub.get_message(timeout=PATIENCE), pubsub.get_message(timeout=PATIENCE)]
     assert [(each["channel"], each["data"]) for each in heard if each] == [
         (b"c", f'{{"n":1,"logid":"{epoch(client)}.0.{position}"}}'.encode()),
         ("ünï".encode(), f'{{"n":2,"logid":"{epoch(client)}.0.{other}"}}'.encode()),
@@ -113,10 +114,10 @@ def test_a_script_that_the_server_forgot_is_sent_again(client: redis.Redis) -> N
 def test_record_appends_without_publishing(client: redis.Redis, any_broker: TestServer) -> None:
     pubsub = any_broker.client().pubsub(ignore_subscribe_messages=True)
     pubsub.psubscribe("*")
-    pubsub.get_message(timeout=30)
+    pubsub.get_message(timeout=PATIENCE)
     assert scripts.record(client, 0, [b"1", b"2"]) == 2
     client.publish("end", "")
-    heard = pubsub.get_message(timeout=30)
+    heard = pubsub.get_message(timeout=PATIENCE)
     assert heard is not None
     assert heard["channel"] == b"end"
     assert bodies(client) == [b"1", b"2"]

@@ -18,6 +18,7 @@ from messaging import (
     wire,
 )
 from messaging.event import Event, encode
+from tests.waiting import PATIENCE
 
 
 def entries(client: fakeredis.FakeRedis, partition: int = 0) -> list[log.Entry]:
@@ -37,9 +38,9 @@ def test_subscribers_outside_hear_the_envelope_with_its_place_in_the_log(
     settings.MESSAGING = settings.MESSAGING | {"CHANNEL_PREFIX": "stage:"}
     pubsub = fake_broker.pubsub(ignore_subscribe_messages=True)
     pubsub.subscribe("stage:orders.created")
-    pubsub.get_message(timeout=30)
+    pubsub.get_message(timeout=PATIENCE)
     event = messaging.publish("orders.created", {"id": 1})
-    heard = pubsub.get_message(timeout=30)
+    heard = pubsub.get_message(timeout=PATIENCE)
     assert heard is not None
     (entry,) = entries(fake_broker)
     epoch = log.bounds(fake_broker, 0).epoch
