@@ -361,6 +361,42 @@ def test_a_pause_that_was_too_long_says_what_it_dropped(run: Run) -> None:
     assert hole["missed"] + rows - 1 == 340
 
 
+# -- painter.js ---------------------------------------------------------------------------------------------------
+
+# A list whose rows cost scripts nothing and layout 40 ms: the browser calls a ResizeObserver while it lays out.
+HEAVY = """(async () => {
+  const list = document.body.appendChild(document.createElement("div"));
+  let burnt = 0, shown = 0, sent = 0;
+  const heavy = new ResizeObserver(() => {
+    const began = performance.now();
+    while (performance.now() - began < 40);
+    burnt += performance.now() - began;
+  });
+  heavy.observe(list);
+  const rows = {
+    append: (some) => { shown += some.length; list.style.height = `${shown}px`; },
+    reset() {}, limit() {}, toNewest() {},
+  };
+  const painter = new m.Painter(rows, { cap: 10000, rows: [], paused: false }, () => {});
+  const began = performance.now();
+  while (performance.now() - began < 1000) {
+    painter.add([{ n: sent++ }]);
+    await new Promise((done) => setTimeout(done, 2));
+  }
+  const share = burnt / (performance.now() - began);
+  while (shown < sent) await new Promise((done) => setTimeout(done, 5));
+  heavy.disconnect();
+  list.remove();
+  return { share, shown, sent };
+})()"""
+
+
+def test_a_page_whose_layout_is_slow_rests_and_draws_all(run: Run) -> None:
+    found = run("painter.js", HEAVY)
+    assert found["shown"] == found["sent"] > 0
+    assert 0 < found["share"] < 0.5
+
+
 # -- connection.js ------------------------------------------------------------------------------------------------
 
 

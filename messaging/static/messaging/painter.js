@@ -1,7 +1,9 @@
-// Rows that arrive, in any number -> the list, at most once a frame. Busy frames are followed by a rest three times as
-// long, so that the page stays usable at any rate; what arrives meanwhile waits in the store.
+// Rows that arrive, in any number -> the list, at most once a frame. A frame that took long, layout and painting
+// included, is followed by a rest three times as long, so that the page stays usable at any rate; what arrives meanwhile
+// waits in the store.
 
-const LONGEST_REST = 400;
+const LONGEST_REST = 400; // ms
+const LIGHT = 6; // ms: a frame that takes no longer needs no rest
 
 export class Painter {
   #rows;
@@ -10,13 +12,16 @@ export class Painter {
   #arrived = [];
   #all = false;
   #scheduled = false;
+  #began = 0;
   #earliest = 0;
+  #painted = new MessageChannel();
 
   /** `after()` is called behind each drawing: numbers, selection, words for an empty list. */
   constructor(rows, store, after) {
     this.#rows = rows;
     this.#store = store;
     this.#after = after;
+    this.#painted.port1.onmessage = () => this.#rest();
   }
 
   /** Adds rows at the newest end. */
@@ -41,18 +46,24 @@ export class Painter {
   }
 
   #draw() {
-    const begin = performance.now();
+    this.#began = performance.now();
     const { paused, rows } = this.#store;
     const arrived = this.#arrived;
     this.#arrived = [];
-    this.#scheduled = false;
     if (this.#all) this.#rows.reset(rows, { keepPlace: paused });
     else if (arrived.length) this.#rows.append(arrived, { following: !paused });
     this.#all = false;
     this.#rows.limit(rows.length);
     if (!paused) this.#rows.toNewest();
     this.#after();
-    const cost = performance.now() - begin;
-    this.#earliest = performance.now() + (cost < 4 ? 0 : Math.min(LONGEST_REST, cost * 3));
+    this.#painted.port2.postMessage(null);
+  }
+
+  /** A task of its own behind the frame: the browser has laid out and painted what #draw changed. */
+  #rest() {
+    const cost = performance.now() - this.#began;
+    this.#earliest = performance.now() + (cost <= LIGHT ? 0 : Math.min(LONGEST_REST, cost * 3));
+    this.#scheduled = false;
+    if (this.#arrived.length || this.#all) this.#schedule();
   }
 }
