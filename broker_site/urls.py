@@ -7,6 +7,8 @@ from django.views.generic import RedirectView
 
 from messaging import health, metrics
 
+admin.autodiscover()
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="messaging:live"), name="home"),
     path("messages/", include("messaging.urls")),

@@ -23,8 +23,14 @@ FLAGS = [
 
 
 def chromium_path() -> str | None:
-    """The system's browser, or None."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    """The system's browser, or None. The one without windows, where it is packaged, takes a third less CPU."""
+    names = (
+        "chromium-headless-shell",
+        "chromium",
+        "chromium-browser",
+        "google-chrome",
+        "google-chrome-stable",
+    )
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
