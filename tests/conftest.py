@@ -26,6 +26,7 @@ from pytest_django import Settings
 from tests import browser
 from tests import postgres as postgres_server
 from tests.missing import missing, pytest_terminal_summary
+from tests.nursery import Nursery
 from tests.processes import Process, plain_environment, python
 from tests.servers import TestServer
 from tests.sites import Database, Site, make_database, running_site
@@ -104,6 +105,15 @@ def postgres() -> Iterator[postgres_server.PostgresServer]:
 
 
 # -- processes
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nursery() -> Iterator[None]:
+    """Started processes are forked where they can be: see tests/nursery.py."""
+    Process.nursery = Nursery(plain_environment())
+    yield
+    Process.nursery.close()
+    Process.nursery = None
 
 
 @pytest.fixture

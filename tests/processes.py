@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from messaging.standalone import tether
+from tests.nursery import Forked, Nursery
 from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,7 +24,10 @@ class Process:
     """One process in a session of its own; its output is read by threads, so that it never blocks on a full pipe.
 
     It gets a SIGTERM from the kernel should the test process be killed. ``tty``: both outputs are one terminal.
+    In tests it begins in the nursery where it can.
     """
+
+    nursery: Nursery | None = None
 
     def __init__(
         self,
@@ -41,16 +45,23 @@ class Process:
         master = slave = -1
         if tty:
             master, slave = pty.openpty()
-        self.popen = subprocess.Popen(
-            tether.command(*arguments),
-            env=dict(env),
-            cwd=cwd,
-            stdin=stdin,
-            stdout=slave if tty else subprocess.PIPE,
-            stderr=slave if tty else subprocess.PIPE,
-            start_new_session=True,
-            pass_fds=pass_fds,
-        )
+        output = slave if tty else subprocess.PIPE
+        self.popen: subprocess.Popen[bytes] | Forked
+        if self.nursery and self.nursery.takes(arguments, env):
+            self.popen = self.nursery.start(
+                arguments, env=env, cwd=cwd, stdin=stdin, stdout=output, stderr=output, pass_fds=pass_fds
+            )
+        else:
+            self.popen = subprocess.Popen(
+                tether.command(*arguments),
+                env=dict(env),
+                cwd=cwd,
+                stdin=stdin,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                pass_fds=pass_fds,
+            )
         if tty:
             os.close(slave)
             sources = [(STDOUT, master)]

@@ -138,6 +138,7 @@ class Listening:
                 value = condition(self)
             if not value and self.ended:
                 raise RuntimeError(f"the stream ended ({self.status}) with {self.events[-3:]}")
+            assert value, f"{value}, after {len(self.events)} events, the last of them {self.events[-5:]}"
             return value
 
         found = eventually(met, message="on the stream")
