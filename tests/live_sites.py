@@ -100,6 +100,7 @@ def live_site(
             eventually(up, every=0.05, message=f"up: {web.output}")
         yield site
     finally:
+        print(web.output[-5000:])  # noqa: T201 - pytest shows it when the test has failed
         web.clean_up()
         rmtree(directory, ignore_errors=True)
 

@@ -12,9 +12,11 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.auth.models import Permission, User
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connections
+from pytest_django import Settings
 
 from messaging import publish
-from messaging.live import access, stopping
+from messaging.frames import named
+from messaging.live import access, losses, stopping
 from messaging.live.filters import Filter
 from messaging.live.hub import Hub
 from messaging.live.threads import Resting, Threads
@@ -27,6 +29,88 @@ pytestmark = pytest.mark.anyio
 
 
 # -- the hub
+
+
+def heard(client: HubClient) -> list[object]:
+    """Messages by their payload, and what all were told, in the order of the stream."""
+    return [
+        event.data["event"]["data"] if event.name == "message" else event.name
+        for event in client.events
+        if event.name in ("message", "loss")
+    ]
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+async def test_what_all_are_told_reaches_who_is_in_no_feed_just_then(
+    broker: TestServer, settings: Settings, partitions: int
+) -> None:
+    settings.MESSAGING |= {"PARTITIONS": partitions}
+    hub = Hub()
+    try:
+        attached, away, busy = [await HubClient(hub, "a").live() for _ in range(3)]
+        await asyncio.to_thread(publish, "a", 1)
+        await soon(lambda: all(heard(client) == [1] for client in (attached, away, busy)))
+        away.stream.detach()
+        hub.tell(named("loss", {}))
+        busy.stream.detach()  # it has heard that
+        away.stream.wake()
+        await soon(lambda: heard(away) == [1, "loss"])
+        away.stream.detach()
+        hub.tell(named("loss", {}))
+        await asyncio.to_thread(publish, "a", 2)
+        await soon(lambda: heard(attached) == [1, "loss", "loss", 2])
+        for client in (away, busy):
+            client.stream.wake()
+        await soon(lambda: heard(away) == heard(busy) == [1, "loss", "loss", 2])
+    finally:
+        await hub.close()
+    assert heard(attached) == heard(away) == heard(busy)
+
+
+async def test_losses_are_asked_for_by_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def stored() -> list[losses.Loss]:
+        asked.append(1)
+        return []
+
+    monkeypatch.setattr(losses, "stored", stored)
+    hub = Hub()
+    try:
+        first = hub.losses.learn()
+        assert hub.losses.learn() is first
+        await first
+        assert await hub.losses.fresh() == []  # just asked
+        assert len(asked) == 1
+        await hub.losses.learn()
+        assert len(asked) == 2
+    finally:
+        await hub.close()
+
+
+async def test_a_stream_that_cannot_be_written_costs_no_other(
+    broker: TestServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub = Hub()
+
+    class Broken:
+        free = True
+
+        def write(self, framed: bytes) -> None:
+            raise RuntimeError("the handler is closed")
+
+    try:
+        clients = [await HubClient(hub, f"{n}*", "a").live() for n in range(5)]
+        await soon(lambda: all(client.stream in client.stream.feed.sleepers for client in clients))
+        for broken in (clients[0], clients[2]):
+            broken.stream.direct = Broken()  # type: ignore[assignment]
+        for n in range(3):
+            await asyncio.to_thread(publish, "a", n)
+        await soon(lambda: all(clients[at].payloads == [0, 1, 2] for at in (1, 3, 4)))
+        await soon(lambda: len(hub.streams) == 3)
+    finally:
+        await hub.close()
+    assert "the handler is closed" in caplog.text
 
 
 async def test_clients_of_one_filter_share_bytes_and_a_burst_is_one_write(broker: TestServer) -> None:

@@ -112,6 +112,11 @@ class Feed:
             self._chunks[at] = chunk
         return chunk
 
+    def told(self, at: int) -> list[Item]:
+        """What everybody is told from this position on: it has no place in the log to be found at."""
+        rest = self._items[max(0, at - self.end + len(self._items)) :]
+        return [item for item in rest if item.everyone and not item.data]
+
     def forget_chunks(self) -> None:
         self._chunks.clear()
 

@@ -193,7 +193,10 @@ class Hub:
     def tell(self, frame: bytes) -> None:
         """A frame without an id for everybody, at this place among the messages."""
         if self.heads:
-            self._spread(Item(0, self.heads, None, frame, everyone=True))
+            item = Item(0, self.heads, None, frame, everyone=True)
+            for stream in self.streams:
+                stream.tell(item)
+            self._spread(item)
             self._arrived()
 
     def lost_track(self, partition: int) -> None:
@@ -249,7 +252,11 @@ class Hub:
         for feed in self._dirty:
             feed.trim(self.ring.first)
             for stream in feed.flush():
-                stream.push(now)
+                try:
+                    stream.push(now)
+                except Exception:  # one connection in whatever state must not cost the others what has come
+                    logger.exception("a stream is dropped after an unexpected error")
+                    stream.drop()
         self._dirty.clear()
         # The streams run after this callback, their sockets are written after the next one.
         loop = asyncio.get_running_loop()

@@ -107,13 +107,19 @@ class Losses:
     async def fresh(self) -> list[Loss]:
         """The newest, as well as the database says within half a second."""
         if time.monotonic() - self._asked > FRESH_SECONDS or self._known is None:
-            if self._asking is None or self._asking.done():
-                self._asking = asyncio.create_task(self.learn())
-            await asyncio.wait({self._asking}, timeout=PATIENCE_SECONDS)
+            await asyncio.wait({self.learn()}, timeout=PATIENCE_SECONDS)
         return self._known or []
 
-    async def learn(self) -> None:
-        """Ask, and tell the streams what is new and what they cannot know. While the database is away nothing is."""
+    def learn(self) -> asyncio.Task[None]:
+        """Ask, and tell the streams what is new and what they cannot know. While the database is away nothing is.
+
+        One question at a time: of two answers the older one might come last.
+        """
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._learn())
+        return self._asking
+
+    async def _learn(self) -> None:
         self._asked = time.monotonic()
         try:
             found = await self._hub.readers.run(stored)

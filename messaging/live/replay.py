@@ -71,9 +71,11 @@ async def missed(stream: Stream) -> AsyncGenerator[bytes, None]:
             if unsure := {item.channel for item in items if stream.filter.unsure(item.channel)}:
                 await _learn(stream, unsure)
                 continue
+            among = {id(item.frame) for item in items}
+            told = [item for item in stream.told if id(item.frame) not in among]  # so it was before them
             stream.join()
             wanted = [item for item in items if item.everyone or stream.filter.takes(item.channel)]
-            for chunk in _counted(stream, seen(wanted, stream.filter.sight)):
+            for chunk in _counted(stream, [*told, *seen(wanted, stream.filter.sight)]):
                 yield chunk
             return
         if stream.replayed > conf.LIVE_CATCH_UP:

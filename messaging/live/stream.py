@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from messaging.live.access import Claim
     from messaging.live.hub import Hub
     from messaging.live.limits import Seat
+    from messaging.live.ring import Item
 
 Send = Callable[[Any], Coroutine[Any, Any, object]]
 
@@ -64,6 +65,7 @@ class Stream:
         "replayed",
         "seat",
         "since",
+        "told",
         "wrote",
     )
 
@@ -78,6 +80,7 @@ class Stream:
         self.since: Where = ()  # how far it has read
         self.at = DETACHED  # position in the feed
         self.replayed = 0  # frames that did not come from the feed
+        self.told: list[Item] = []  # what everybody was told while it was in no feed
         self.wrote = self.checked = now
         self.busy_since = 0.0  # since when a write has not come back; 0: none
         self.expires = now + conf.LIVE_MAX_AGE_SECONDS * notices.spread(0.8, 1.0)
@@ -122,16 +125,23 @@ class Stream:
         self.beat_due = True
         self.wake()
 
+    def tell(self, item: Item) -> None:
+        """Everybody hears this. It has no place in the log: a stream that is in no feed would not find it there."""
+        if self.at == DETACHED:
+            self.told.append(item)
+
     # -- where it is ----------------------------------------------------------------------------------------------
 
     def join(self) -> None:
         """From now on its feed has everything that comes."""
-        self.at, self.since = self.feed.end, self.hub.heads
+        self.at, self.since, self.told = self.feed.end, self.hub.heads, []
 
     def detach(self) -> None:
         """Its feed cannot be relied on; look for what was missed."""
         if self.at == self.feed.end:
             self.since = self.hub.heads
+        elif self.at != DETACHED:
+            self.told = self.feed.told(self.at)
         self.at = DETACHED
 
     @property

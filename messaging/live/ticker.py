@@ -45,7 +45,7 @@ async def tick_for_ever(hub: Hub) -> None:
                 beside = [asyncio.create_task(_check_permissions(hub, now))]
                 if now >= losses_due and hub.streams:
                     losses_due = now + LOSSES_SECONDS
-                    beside.append(asyncio.create_task(hub.losses.learn()))
+                    beside.append(hub.losses.learn())
                 if now >= retention_due and (hub.streams or not retention_due):
                     retention_due = now + RETENTION_SECONDS
                     beside.append(asyncio.create_task(_learn_retention(hub)))
