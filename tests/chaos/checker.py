@@ -165,10 +165,15 @@ def _order(seen: Seen, expected: Expected) -> list[str]:
         lane = row.writer, row.lane
         before = last.get(lane)
         if before is not None and before.position is not None and row.position < before.position:
-            wrong.append(f"{row.writer}/{before.n} behind {row.n}")
+            wrong.append(f"{row.writer}/{before.n} behind {row.n} ({_told(before)} and {_told(row)})")
         else:
             last[lane] = row
     return [f"I4 {len(wrong)} messages out of order: {_some(wrong)}"] if wrong else []
+
+
+def _told(row: Row) -> str:
+    kind = "outbox" if row.queued else "direct"
+    return f"{kind} at {row.position}, stored after {row.delay:.3f} s"
 
 
 def _one_relay(seen: Seen) -> list[str]:

@@ -137,7 +137,7 @@ def overtaken(alias: str, in_thread: Callable[..., Future[Any]]) -> list[object]
             publish("first")
             written.set()
             assert go_on.wait(30)
-        committed.append("first")
+            committed.append("first")  # behind the commit, somebody whose turn it is then might be quicker
 
     def quick() -> None:
         assert written.wait(30)
