@@ -78,9 +78,11 @@ class Nursery:
         self._over = False
 
     def takes(self, arguments: Sequence[str], env: Mapping[str, str]) -> bool:
-        """Whether this is a script or a module for this interpreter, steered by nothing that no fork could follow."""
+        """Whether this is a script or a module for this interpreter, steered by nothing that a fork cannot follow."""
         return (
             sys.platform == "linux"
+            # The kernel ends a process that is tethered to a thread with that thread.
+            and (self._process is not None or threading.current_thread() is threading.main_thread())
             and len(arguments) > 1
             and arguments[0] == sys.executable
             and (not arguments[1].startswith("-") or (arguments[1] == "-m" and len(arguments) > 2))
@@ -138,7 +140,7 @@ class Nursery:
 
     def close(self) -> None:
         """Ends it; what it has forked and still runs gets a SIGTERM from the kernel."""
-        if self._process is not None:
+        if self._process is not None and self._socket.fileno() >= 0:
             self._socket.shutdown(socket.SHUT_RDWR)
             self._process.wait(10)
             self._reader.join(10)

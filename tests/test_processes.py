@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,8 +44,15 @@ def nursery_is(nursery: Nursery | None) -> Iterator[None]:
         yield
     finally:
         Process.nursery = before
-        if nursery:
-            nursery.close()
+
+
+@pytest.fixture
+def own() -> Iterator[Nursery]:
+    """A nursery for one test."""
+    made = Nursery(plain_environment())
+    with nursery_is(made):
+        yield made
+    made.close()
 
 
 @pytest.mark.parametrize("tty", [False, True], ids=["pipes", "terminal"])
@@ -58,7 +66,7 @@ def test_a_fork_finds_what_a_started_process_finds(
     (tmp_path / "facts.py").write_text(FACTS)
     env = plain_environment(GREETING="ü", PYTHONPATH=f"{tmp_path}/one:{tmp_path}/two") | more
     found: list[dict[str, Any]] = []
-    for nursery in (None, Nursery(plain_environment())):
+    for nursery in (None, Process.nursery):
         with nursery_is(nursery):
             process = Process(python(*arguments), env=env, cwd=tmp_path, stdin=subprocess.PIPE, tty=tty)
             assert process.popen.stdin
@@ -83,10 +91,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
         running.append(Process(python("script.py"), env=plain_environment(), cwd=tmp_path, **options))
         return running[-1]
 
-    with nursery_is(Nursery(plain_environment())):
-        yield made
-        for process in running:
-            process.clean_up()
+    yield made
+    for process in running:
+        process.clean_up()
 
 
 @pytest.mark.parametrize(
@@ -130,14 +137,34 @@ def test_a_descriptor_is_passed_on_and_no_other(start: Start) -> None:
     assert os.read(read, 100) == b""
 
 
-def test_nothing_outlives_the_nursery(tmp_path: Path) -> None:
+def test_nothing_outlives_the_nursery(own: Nursery, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text("print('here', flush=True)\nimport time; time.sleep(600)")
-    with nursery_is(Nursery(plain_environment())):
-        process = Process(python("script.py"), env=plain_environment(), cwd=tmp_path)
-        process.wait_for("^here$")
+    process = Process(python("script.py"), env=plain_environment(), cwd=tmp_path)
+    process.wait_for("^here$")
+    own.close()
     eventually(lambda: not exists(process.pid))
     assert process.wait() == -signal.SIGTERM
     process.clean_up()
+
+
+def test_it_is_not_tethered_to_a_thread_that_ends(own: Nursery, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("print('here')")
+    taken: list[bool] = []
+
+    def look() -> None:
+        taken.append(own.takes(python("script.py"), plain_environment()))
+
+    def in_a_thread() -> None:
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+
+    in_a_thread()
+    process = Process(python("script.py"), env=plain_environment(), cwd=tmp_path)
+    assert process.wait() == 0
+    process.clean_up()
+    in_a_thread()
+    assert taken == [False, True]
 
 
 @pytest.mark.parametrize(
