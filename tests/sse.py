@@ -132,7 +132,7 @@ class Listening:
     def until(self, condition: Callable[["Listening"], T]) -> T:
         """Waits for ``condition(self)``, which may ask for an event that has not come yet."""
 
-        def met() -> T | None:
+        def met() -> T:
             value = None
             with suppress(LookupError):
                 value = condition(self)
@@ -141,9 +141,7 @@ class Listening:
             assert value, f"{value}, after {len(self.events)} events, the last of them {self.events[-5:]}"
             return value
 
-        found = eventually(met, message="on the stream")
-        assert found is not None
-        return found
+        return eventually(met, message="on the stream")
 
     def live(self) -> "Listening":
         """Waits for the ``live`` event."""

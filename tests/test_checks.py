@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
 
 from messaging.checks import check_deployment, check_settings
+from tests.processes import ROOT, plain_environment, python
+from tests.waiting import PATIENCE
 
 URL = "redis://127.0.0.1:6379/0"
 
@@ -23,6 +27,31 @@ def test_good_settings_have_nothing_to_say() -> None:
 def test_the_checks_are_registered() -> None:
     with override_settings(MESSAGING={"CHANEL_PREFIX": "x"}):
         assert "messaging.E001" in [found.id for found in run_checks()]
+
+
+PAGES = """
+import django
+django.setup()
+from django.contrib import admin, auth
+from django.core import checks
+print([site.name for site in admin.sites.all_sites if site._registry])
+class Broken(admin.ModelAdmin):
+    list_display = ["nothing"]
+admin.site.register(auth.models.Permission, Broken)
+print([error.id for error in checks.run_checks(tags=["admin"])])
+print(sorted(model.__name__ for model in admin.site._registry))
+"""
+
+
+def test_the_admins_pages_are_looked_for_when_they_are_checked_and_not_before() -> None:
+    env = plain_environment(DJANGO_SETTINGS_MODULE="broker_site.settings", DATABASE_URL="sqlite://:memory:")
+    made = subprocess.run(
+        python("-c", PAGES), env=env, cwd=ROOT, check=True, capture_output=True, text=True, timeout=PATIENCE
+    )
+    before, found, after = made.stdout.splitlines()
+    assert before == "[]"
+    assert found == "['admin.E108']"
+    assert all(f"'{name}'" in after for name in ("Message", "Gap", "User", "Group"))
 
 
 def test_an_unknown_key_is_named_with_the_one_that_was_meant() -> None:

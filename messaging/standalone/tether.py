@@ -30,14 +30,19 @@ def ending(returncode: int | None) -> str:
     return f"ended with exit code {returncode}"
 
 
-def main(parent: int, arguments: list[str]) -> None:
-    """Ties this process to ``parent`` and becomes ``arguments``; never returns."""
+def tie(parent: int) -> None:
+    """Ties this process to the life of ``parent``; ends it if that is over already."""
     if sys.platform == "linux":
         import ctypes  # here, since other modules import this one for command() only
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:  # it died before the kernel was asked
         sys.exit(1)
+
+
+def main(parent: int, arguments: list[str]) -> None:
+    """Ties this process to ``parent`` and becomes ``arguments``; never returns."""
+    tie(parent)
     os.execv(arguments[0], arguments)  # noqa: S606 - no shell is what is wanted
 
 
