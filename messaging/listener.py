@@ -35,6 +35,7 @@ ORDERED_SECONDS = (
     0.1  # between two looks at the ordered channels; a fifth of it while something is on its way
 )
 STOP_SECONDS = 15.0  # for all threads to end the step they are in
+STUCK_SECONDS = 300.0  # in one step: whatever it waits for, it would have come, or failed, by now
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -68,6 +69,7 @@ class Listener:
         self._relays: list[Relay] = []
         self._captures: list[ChannelCapture | ListCapture] = []
         self._outages = Outages()
+        self._failure: str | None = None  # why the lease cannot be asked for
         self._was = ""
         self._stored_before = self._captured_before = 0
         self.in_charge = threading.Event()  # set while this listener relays
@@ -79,22 +81,15 @@ class Listener:
 
     def run(self, *, on_tick: Callable[[Report], None] | None = None, tick_seconds: float = 1.0) -> None:
         """Work until stopped. ``on_tick`` gets a report about every ``tick_seconds``."""
-        failure: str | None = None
         next_tick = time.monotonic()
         try:
             while not self._stopped:
                 try:
                     self._supervise()
-                    if failure is not None:
-                        self._outages.ended("listener", failure)
-                        failure = None
+                    self._suffers(None)
                 except RedisError as error:
                     connection.heed(error)
-                    if (reason := what_failed(error)) != failure:
-                        if failure is not None:
-                            self._outages.ended("listener", failure)
-                        self._outages.began("listener", reason, error)
-                        failure = reason
+                    self._suffers(error)
                     if not self._lease.is_ours:
                         self._end_work()
                 if on_tick is not None and time.monotonic() >= next_tick:
@@ -106,6 +101,16 @@ class Listener:
             self._end_work()
             with suppress(RedisError):
                 self._lease.release()
+
+    def _suffers(self, error: RedisError | None) -> None:
+        reason = None if error is None else what_failed(error)
+        if reason == self._failure:
+            return
+        if self._failure is not None:
+            self._outages.ended("listener", self._failure)
+        if error is not None and reason is not None:
+            self._outages.began("listener", reason, error)
+        self._failure = reason
 
     def _supervise(self) -> None:
         """Hold the lease, and let the threads run exactly while it is ours."""
@@ -207,6 +212,7 @@ class Listener:
     def report(self) -> Report:
         """How things stand now; asks nobody."""
         now = time.time()
+        parts = {"listener": self._failure} | {loop.name: loop.failure for loop in self._loops}
         behind = [relay for relay in self._relays if not relay.caught_up and relay.position > log.START]
         return Report(
             owner=self._lease.owner,
@@ -215,9 +221,18 @@ class Listener:
             stored=self._stored_before + sum(relay.stored for relay in self._relays),
             captured=self._captured_before + sum(capture.captured for capture in self._captures),
             lag_seconds=max((round(now - relay.position.ms / 1000, 3) for relay in behind), default=0.0),
-            failures={loop.name: loop.failure for loop in self._loops if loop.failure is not None},
+            failures={name: failure for name, failure in parts.items() if failure is not None},
             at=now,
         )
+
+    def stuck(self) -> list[str]:
+        """What hangs, and will until this process is started again: a database that fell silent without an end of the
+        connection, for example."""
+        now = time.monotonic()
+        steps = [(loop.part, now - since) for loop in self._loops if (since := loop.busy_since) is not None]
+        return [
+            f"{name} has not ended a step for {took:.0f} s" for name, took in steps if took > STUCK_SECONDS
+        ]
 
 
 def _relay_loop(relay: Relay, outages: Outages) -> Loop:

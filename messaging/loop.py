@@ -79,11 +79,12 @@ class Loop(threading.Thread):
         self.stopping = threading.Event()
         self.failure: str | None = None  # what is wrong at the moment
         self.ended_by: Exception | None = None
+        self.busy_since: float | None = None  # when the step began that it is in, by the monotonic clock
         self._step = step
         self._recover = recover
         self._fatal = fatal
         self._outages = outages
-        self._part = name
+        self.part = name
 
     def stop(self) -> None:
         """Ask it to end after the step it is in."""
@@ -93,6 +94,7 @@ class Loop(threading.Thread):
         pause = FIRST_PAUSE
         try:
             while not self.stopping.is_set():
+                self.busy_since = time.monotonic()
                 try:
                     if self.failure is not None and self._recover is not None:
                         self._recover()
@@ -101,6 +103,7 @@ class Loop(threading.Thread):
                     self.ended_by = error
                     return
                 except Exception as error:
+                    self.busy_since = None
                     self._failed(error)
                     self.stopping.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311 (jitter)
                     pause = min(pause * 2, LONGEST_PAUSE)
@@ -108,6 +111,7 @@ class Loop(threading.Thread):
                     pause = FIRST_PAUSE
                     self._succeeded()
         finally:
+            self.busy_since = None
             self._succeeded()
             connections.close_all()
 
@@ -118,12 +122,12 @@ class Loop(threading.Thread):
             connections.close_all()  # this thread's; a broken one never heals by itself
         if reason != self.failure:
             self._succeeded()
-            self._outages.began(self._part, reason, error)
+            self._outages.began(self.part, reason, error)
             self.failure = reason
 
     def _succeeded(self) -> None:
         if self.failure is not None:
-            self._outages.ended(self._part, self.failure)
+            self._outages.ended(self.part, self.failure)
             self.failure = None
 
 

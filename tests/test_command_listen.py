@@ -2,13 +2,18 @@
 
 import json
 import signal
+import socket
 import threading
+from pathlib import Path
 
+import httpx
+import msgspec
 import pytest
 
 from messaging import publish, publish_many
-from messaging.listener import Listener
+from messaging.listener import Listener, Report
 from messaging.loop import Loop, Outages
+from messaging.management.commands.listen import idle
 from tests.commands import run
 from tests.conftest import Manage
 from tests.servers import TestServer
@@ -40,6 +45,66 @@ def test_a_person_sees_what_it_does(manage: Manage, broker: TestServer) -> None:
     listener.signal(signal.SIGINT)
     listener.wait_for("draining; a second Ctrl-C ends at once")
     assert listener.wait() == 0
+
+
+def test_a_probe_sees_what_it_does(manage: Manage, broker: TestServer, short_directory: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        at = f"127.0.0.1:{free.getsockname()[1]}"
+    file = short_directory / "ready"
+    listener = manage("listen", "--probe", at, "--ready-file", str(file))
+    listener.wait_for("is in charge")
+    with httpx.Client(base_url=f"http://{at}", trust_env=False, timeout=30) as client:
+
+        def ready() -> tuple[int, list[str]]:
+            reply = client.get("/readyz")
+            return reply.status_code, reply.json()["reasons"]
+
+        eventually(lambda: ready() == (200, []) and file.exists())
+        assert client.get("/readyz").json()["listener"]["in_charge"]
+        broker.stop()
+        try:
+            eventually(lambda: ready() == (503, ["Redis is away"]) and not file.exists())
+            assert client.get("/healthz").json()["healthy"], "a restart would not help"
+        finally:
+            broker.start()
+        eventually(lambda: ready() == (200, []) and file.exists())
+    assert listener.terminate() == 0
+    assert not file.exists()
+
+
+def test_a_probe_that_cannot_be(manage: Manage, broker: TestServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listener = manage("listen", "--probe", f"127.0.0.1:{taken.getsockname()[1]}")
+        assert listener.wait() == 3
+    assert listener.stderr.strip().endswith("Address already in use")
+
+
+def test_who_stands_by_is_ready_until_redis_is_away(manage: Manage, broker: TestServer) -> None:
+    manage("listen").wait_for("is in charge")
+    second = manage("listen", "--json")
+    second.wait_for("standing by for")
+    report = msgspec.json.decode(second.wait_for(r"\{.*\}")[0], type=Report)
+    assert (report.in_charge, idle(report)) == (False, [])
+    broker.stop()
+    second.wait_for('"failures":{"listener":"Redis is away"}')
+    broker.start()
+
+
+def test_a_part_that_hangs_is_named(monkeypatch: pytest.MonkeyPatch, broker: TestServer) -> None:
+    monkeypatch.setattr("messaging.listener.STUCK_SECONDS", 0.0)
+    let_go = threading.Event()
+    loop = Loop("relay of partition 0", lambda stopping: bool(let_go.wait(30)) and None, outages=Outages())
+    listener = Listener()
+    listener._loops.append(loop)
+    assert listener.stuck() == []
+    loop.start()
+    try:
+        eventually(lambda: listener.stuck() == ["relay of partition 0 has not ended a step for 0 s"])
+        loop.stop()
+    finally:
+        let_go.set()
+    loop.join(5)
+    assert listener.stuck() == []
 
 
 def test_json_reports(manage: Manage, broker: TestServer) -> None:

@@ -9,7 +9,6 @@ from pytest_django import Settings
 from messaging.taskqueue import standing
 from messaging.taskqueue.seam import BaseTaskBackend
 from messaging.taskqueue.worker.plan import Choice
-from messaging.taskqueue.worker.probing import SILENT_SECONDS, Probe
 from tests.commands import run
 from tests.conftest import Manage
 from tests.queued import enqueue
@@ -92,18 +91,6 @@ def test_a_probe_that_cannot_be(manage: Manage, broker: TestServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ran = run("work", "--probe", f"127.0.0.1:{taken.getsockname()[1]}")
     assert (ran.code, ran.err.strip().endswith("Address already in use")) == (3, True), ran.err
-
-
-def test_a_supervisor_that_hangs_is_not_healthy() -> None:
-    now = [0.0]
-    probe = Probe(None, clock=lambda: now[0])
-    assert probe.answer("/healthz")[0] == 200
-    assert probe.answer("/readyz")[0] == 503, "it has not begun"
-    now[0] = SILENT_SECONDS + 1
-    assert probe.answer("/healthz") == (
-        503,
-        b'{"healthy":false,"reasons":["the supervisor has not been round for 16 s"],"worker":null}',
-    )
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,9 +18,13 @@ from messaging.errors import Misconfigured
 from messaging.listener import Listener, Report
 from messaging.loop import Loop
 from messaging.management.terminal_command import CANNOT_START, DRAIN_TIMED_OUT, TerminalCommand
+from messaging.probing import CannotBind, Probe, address
+from messaging.readyfile import ReadyFile
 from messaging.tables import lacking
 from messaging.terminal.screen import Rate, StatusLine, is_terminal
 from messaging.terminal.stopping import Stop
+
+SILENT_SECONDS = 60.0  # without a report; a Redis that swallows everything may hold one up for half of that
 
 
 class Command(TerminalCommand):
@@ -32,6 +37,7 @@ listeners may run: one is in charge, the others stand by."""
   manage.py listen                       relay the log; capture what the settings name
   manage.py listen 'orders.*' updates    capture these Pub/Sub channels too
   manage.py listen --list inbox          drain this list too, first in, first out
+  manage.py listen --probe 8081          GET :8081/readyz is 200 while it relays, or stands by for one who does
 
 exit codes: 0 drained after INT or TERM, 2 usage, 3 cannot start (settings, no tables), 5 drain timed out; a second
 INT or TERM ends it at once with 130. Redis or the database away is no error: it waits, and says so."""
@@ -50,6 +56,18 @@ INT or TERM ends it at once with 130. Redis or the database away is no error: it
             dest="lists",
             metavar="NAME",
             help="a foreign list to drain, its right end first; repeatable",
+        )
+        parser.add_argument(
+            "--ready-file",
+            type=Path,
+            metavar="PATH",
+            help="a file that is there while it relays or stands by",
+        )
+        parser.add_argument(
+            "--probe",
+            type=address,
+            metavar="[HOST:]PORT",
+            help="answer /healthz and /readyz there over HTTP: ready is who relays or stands by (default: no port)",
         )
         parser.add_argument(
             "--json", action="store_true", help="a report on stdout each second, one JSON object a line"
@@ -71,22 +89,11 @@ INT or TERM ends it at once with 130. Redis or the database away is no error: it
         shown = is_terminal(self.stderr) and not options["quiet"]
         if shown:
             self.say(self.paint.dim(f"Listening to {connection.where()}; Ctrl-C drains and ends."))
-
-        def drain() -> None:
-            listener.stop()
-            if shown:
-                os.write(sys.stderr.fileno(), b"\r\x1b[2Kdraining; a second Ctrl-C ends at once\n")
-
-        with Stop(drain), StatusLine(self.talk, shown=shown) as status:
-            progress = Progress(status)
-
-            def tick(report: Report) -> None:
-                progress.show(report)
-                if options["json"]:
-                    self.put(msgspec.json.encode(report) + b"\n")
-                    self.stdout.flush()
-
-            listener.run(on_tick=tick)
+        try:
+            with Probe(options["probe"], name="listener", silent_seconds=SILENT_SECONDS) as probe:
+                self.listen(listener, options, probe, shown=shown)
+        except CannotBind as error:
+            self.end(CANNOT_START, f"Cannot start: {error}")
         if any(
             isinstance(thread, Loop) for thread in threading.enumerate()
         ):  # run() waited for them long enough
@@ -94,6 +101,37 @@ INT or TERM ends it at once with 130. Redis or the database away is no error: it
                 DRAIN_TIMED_OUT,
                 "Drain timed out: a part did not end; what it held is not lost, but stored later",
             )
+
+    def listen(self, listener: Listener, options: dict[str, Any], probe: Probe, *, shown: bool) -> None:
+        """Until told to stop."""
+
+        def drain() -> None:
+            listener.stop()
+            if shown:
+                os.write(sys.stderr.fileno(), b"\r\x1b[2Kdraining; a second Ctrl-C ends at once\n")
+
+        with (
+            Stop(drain),
+            StatusLine(self.talk, shown=shown) as status,
+            ReadyFile(options["ready_file"]) as ready,
+        ):
+            progress = Progress(status)
+
+            def tick(report: Report) -> None:
+                progress.show(report)
+                reasons = idle(report)
+                ready.show(not reasons)
+                probe.show(report, idle=reasons, stuck=listener.stuck())
+                if options["json"]:
+                    self.put(msgspec.json.encode(report) + b"\n")
+                    self.stdout.flush()
+
+            listener.run(on_tick=tick)
+
+
+def idle(report: Report) -> list[str]:
+    """Why nothing is relayed; empty while it is, by this listener or by the one that it stands by for."""
+    return sorted(set(report.failures.values())) or ([] if report.holder else ["waiting for Redis"])
 
 
 class Progress:
@@ -109,10 +147,10 @@ class Progress:
 
     def _line(self, report: Report) -> str:
         rate = self._rate.of(report.stored)
+        state = "; ".join(idle(report))
         if not report.in_charge:
-            return f"standing by for {report.holder}" if report.holder else "waiting for Redis"
-        state = "; ".join(sorted(set(report.failures.values()))) or "ok"
+            return state or f"standing by for {report.holder}"
         return (
             f"{report.stored:,} stored ({rate:,.0f}/s), {report.captured:,} captured, "
-            f"lag {report.lag_seconds:.1f} s, {state}"
+            f"lag {report.lag_seconds:.1f} s, {state or 'ok'}"
         )

@@ -15,13 +15,15 @@ from messaging.checks import check_settings
 from messaging.conf import conf
 from messaging.errors import Misconfigured
 from messaging.management.terminal_command import CANNOT_START, USAGE, TerminalCommand
+from messaging.probing import CannotBind, Probe, address
+from messaging.readyfile import ReadyFile
 from messaging.taskqueue.seam import DEFAULT_TASK_BACKEND_ALIAS
 from messaging.taskqueue.worker.backends import backend_of
 from messaging.taskqueue.worker.plan import EVERY, Choice, Plan, host
-from messaging.taskqueue.worker.probing import CannotBind, Probe
-from messaging.taskqueue.worker.readiness import ReadyFile
 from messaging.taskqueue.worker.supervisor import Report, Supervisor
 from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
+
+SILENT_SECONDS = 15.0  # without a round of the supervisor; more, and a probe says that it hangs
 
 
 class Command(TerminalCommand):
@@ -123,7 +125,7 @@ waits, and says so."""
             )
 
         try:
-            with Probe(options["probe"]) as probe:
+            with Probe(options["probe"], name="worker", silent_seconds=SILENT_SECONDS) as probe:
                 code = self.work(plan, options, probe, shown=shown)
         except CannotBind as error:
             self.end(CANNOT_START, f"Cannot start: {error}")
@@ -137,7 +139,7 @@ waits, and says so."""
             def tick(report: Report) -> None:
                 progress.show(report)
                 ready.show(report.state == "working")
-                probe.show(report)
+                probe.show(report, idle=idle(report))
                 if options["json"]:
                     self.put(msgspec.json.encode(report) + b"\n")
                     self.stdout.flush()
@@ -191,6 +193,15 @@ waits, and says so."""
         )
 
 
+def idle(report: Report) -> list[str]:
+    """Why no tasks are being claimed; empty while they are."""
+    if report.state == "working":
+        return []
+    return report.failures or [
+        "no process has begun to claim yet" if report.state == "starting" else report.state
+    ]
+
+
 class Progress:
     """Reports -> the status line: what a person wants to know at a glance."""
 
@@ -216,14 +227,6 @@ def positive(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 0 < int(text) < 1_000_000):
         raise ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
     return int(text)
-
-
-def address(text: str) -> tuple[str, int]:
-    """A port, of all interfaces or of ``HOST:``; for argparse."""
-    host, _, port = text.rpartition(":")
-    if not (port.isascii() and port.isdecimal() and int(port) < 65536):
-        raise ArgumentTypeError(f"must be a port or HOST:PORT, not {text!r}")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 (whoever probes is on another machine)
 
 
 def seconds(text: str) -> float:

@@ -1,7 +1,7 @@
-"""A worker's reports -> ``/healthz`` and ``/readyz`` on a port of its own, for probes that cannot look at a file.
+"""What a process without a web server says of itself -> ``/healthz`` and ``/readyz`` on a port, for orchestrators.
 
-``/healthz`` fails when the supervisor has not been round for ``SILENT_SECONDS``: then a restart helps. ``/readyz`` is
-200 only while a process claims tasks; a Redis that is away is a reason to wait, not to restart.
+``/healthz`` fails when a restart helps: the process has not said a word for too long, or says itself that it is stuck.
+``/readyz`` is 200 while it does its work; a Redis that is away is a reason to wait, not to restart.
 """
 
 from __future__ import annotations
@@ -9,33 +9,50 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
-from messaging.taskqueue.worker.supervisor import Report
-
-SILENT_SECONDS = 15.0
 REQUEST_SECONDS = 5.0  # that a client may take
 
-STARTING = "no process has begun to claim yet"
+STARTING = "it has not begun yet"
 
 
 class CannotBind(Exception):
     """The address is taken, or not ours; the message is a sentence."""
 
 
+def address(text: str) -> tuple[str, int]:
+    """A port, of all interfaces or of ``HOST:``; for argparse."""
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdecimal() and int(port) < 65536):
+        raise ArgumentTypeError(f"must be a port or HOST:PORT, not {text!r}")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 (whoever probes is on another machine)
+
+
 class Probe:
-    """A context manager. ``address`` is ``(host, port)``, or ``None`` to do nothing; raises ``CannotBind`` at entry."""
+    """A context manager. ``address`` is ``(host, port)``, or ``None`` to do nothing; raises ``CannotBind`` at entry.
+    ``name`` is the member of the answers that holds the last report; ``silent_seconds`` is how long there may be none.
+    """
 
     def __init__(
-        self, address: tuple[str, int] | None, *, clock: Callable[[], float] = time.monotonic
+        self,
+        address: tuple[str, int] | None,
+        *,
+        name: str,
+        silent_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._address = address
+        self._name = name
+        self._silent_seconds = silent_seconds
         self._clock = clock
-        self._report: Report | None = None
+        self._report: Any = None
+        self._stuck: Sequence[str] = ()
+        self._idle: Sequence[str] = (STARTING,)
         self._told_at = clock()
         self._server: ThreadingHTTPServer | None = None
 
@@ -54,33 +71,25 @@ class Probe:
             self._server.shutdown()
             self._server.server_close()
 
-    @property
-    def port(self) -> int:
-        """Where it answers."""
-        return 0 if self._server is None else int(self._server.server_address[1])
-
-    def show(self, report: Report) -> None:
-        """How the worker stands now."""
-        self._report, self._told_at = report, self._clock()
+    def show(self, report: Any, *, idle: Sequence[str] = (), stuck: Sequence[str] = ()) -> None:
+        """How the process stands now: why it does not do its work, if so, and what only a restart would mend."""
+        self._report, self._idle, self._stuck, self._told_at = report, idle, stuck, self._clock()
 
     def answer(self, path: str) -> tuple[int, bytes]:
         """A path -> the status and the body; pure but for the clock."""
         silent = self._clock() - self._told_at
-        stuck = [f"the supervisor has not been round for {silent:.0f} s"] if silent > SILENT_SECONDS else []
+        stuck = [*self._stuck]
+        if silent > self._silent_seconds:
+            stuck.append(f"it has not said a word for {silent:.0f} s")
         if path == "/healthz":
-            return _said("healthy", stuck)
-        if path != "/readyz":
-            return 404, b'{"error":"there are /healthz and /readyz"}'
-        report = self._report
-        if report is None or report.state == "starting":
-            return _said("ready", [*stuck, STARTING], report)
-        idle = [] if report.state == "working" else report.failures or [report.state]
-        return _said("ready", [*stuck, *idle], report)
+            return self._said("healthy", stuck)
+        if path == "/readyz":
+            return self._said("ready", [*stuck, *self._idle])
+        return 404, b'{"error":"there are /healthz and /readyz"}'
 
-
-def _said(word: str, reasons: list[str], report: Report | None = None) -> tuple[int, bytes]:
-    body = msgspec.json.encode({word: not reasons, "reasons": reasons, "worker": report})
-    return 503 if reasons else 200, body
+    def _said(self, word: str, reasons: list[str]) -> tuple[int, bytes]:
+        body = msgspec.json.encode({word: not reasons, "reasons": reasons, self._name: self._report})
+        return 503 if reasons else 200, body
 
 
 def _server(address: tuple[str, int], answer: Callable[[str], tuple[int, bytes]]) -> ThreadingHTTPServer:

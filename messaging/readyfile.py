@@ -1,4 +1,4 @@
-"""Is the worker claiming? -> a file that is there as long as it is, for a probe that can run ``test -f``."""
+"""Does a process do its work? -> a file that is there as long as it does, for a probe that can run ``test -f``."""
 
 from __future__ import annotations
 
