@@ -46,8 +46,24 @@ def blocks() -> dict[str, str]:
     return files | {"sh": next(text for language, text in texts if language == "sh")}
 
 
-def test_a_project_of_ones_own(tmp_path: Path, broker: TestServer) -> None:
+def make_project(folder: Path, broker: TestServer) -> None:
+    """A fresh project with what the README says at the ends of its files."""
+    started = subprocess.run(
+        [sys.executable, "-m", "django", "startproject", "mysite", str(folder)],
+        env=plain_environment(),
+        timeout=60,
+    )
+    assert started.returncode == 0
     said = blocks()
+    said["settings.py"] = said["settings.py"].replace("redis://localhost:6379/0", broker.url)
+    if django.VERSION < (6, 0):
+        said["settings.py"] += 'INSTALLED_APPS += ["django_tasks"]\n'
+    for name in ("settings.py", "urls.py", "asgi.py"):
+        file = folder / "mysite" / name
+        file.write_text(f"{file.read_text()}\n{said[name]}")
+
+
+def test_a_project_of_ones_own(tmp_path: Path, broker: TestServer) -> None:
     port = free_port()
     env = plain_environment(PYTHONPATH=str(ROOT), DJANGO_SETTINGS_MODULE="mysite.settings")
     env |= {f"DJANGO_SUPERUSER_{name}": "ann" for name in ("USERNAME", "PASSWORD")}
@@ -60,23 +76,12 @@ def test_a_project_of_ones_own(tmp_path: Path, broker: TestServer) -> None:
         assert ran.returncode == 0, f"{arguments}: {ran.stdout}{ran.stderr}"
         return ran.stdout
 
-    started = subprocess.run(
-        [sys.executable, "-m", "django", "startproject", "mysite", str(tmp_path)],
-        env=plain_environment(),
-        timeout=60,
-    )
-    assert started.returncode == 0
-    said["settings.py"] = said["settings.py"].replace("redis://localhost:6379/0", broker.url)
-    if django.VERSION < (6, 0):
-        said["settings.py"] += 'INSTALLED_APPS += ["django_tasks"]\n'
-    for name in ("settings.py", "urls.py", "asgi.py"):
-        file = tmp_path / "mysite" / name
-        file.write_text(f"{file.read_text()}\n{said[name]}")
+    make_project(tmp_path, broker)
     (tmp_path / "mysite" / "tasks.py").write_text(TASKS)
 
     stay: list[Process] = []
     try:
-        for line in said["sh"].splitlines():
+        for line in blocks()["sh"].splitlines():
             python, *arguments = shlex.split(line, comments=True)
             assert python == "python"
             if arguments[1] in ("listen", "work"):
@@ -109,6 +114,43 @@ def test_a_project_of_ones_own(tmp_path: Path, broker: TestServer) -> None:
     finally:
         for process in stay:
             process.clean_up()
+
+
+def test_up_starts_again_what_has_changed(tmp_path: Path, broker: TestServer) -> None:
+    make_project(tmp_path, broker)
+    urls = tmp_path / "mysite" / "urls.py"
+    template = tmp_path / "mysite" / "templates" / "hello.html"
+    template.parent.mkdir()
+    template.write_text("first")
+    page = """
+from django.shortcuts import render
+urlpatterns += [path("", lambda request: render(request, "hello.html"))]
+"""
+    urls.write_text(urls.read_text() + page)
+    settings = tmp_path / "mysite" / "settings.py"
+    settings.write_text(settings.read_text() + 'TEMPLATES[0]["DIRS"] = [BASE_DIR / "mysite" / "templates"]\n')
+    env = plain_environment(PYTHONPATH=str(ROOT), DJANGO_SETTINGS_MODULE="mysite.settings")
+    site = Process([sys.executable, "manage.py", "up", "--reload", "--port", "0"], env=env, cwd=tmp_path)
+    try:
+        url = site.wait_for(r"Live log +(http://\S+)messages/")[1]
+        with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+            assert client.get("/").text == "first"
+            assert client.get("/static/admin/css/base.css").status_code == 200
+            assert client.get("/readyz").json()["ready"]
+            template.write_text("second")
+            site.wait_for("mysite/templates/hello.html has changed")
+            eventually(lambda: client.get("/").text == "second")
+            right = settings.read_text()
+            settings.write_text(right + "this is no Python")
+            site.wait_for("web ended with exit code 1; it waits for a change of the code")
+            assert "SyntaxError" in site.output
+            site.wait_for("work .* another one starts in 15 s")
+            template.write_text("third")
+            settings.write_text(right)
+            eventually(lambda: client.get("/").text == "third")
+        assert site.terminate() == 0, site.output
+    finally:
+        site.clean_up()
 
 
 def answers(client: httpx.Client) -> bool:

@@ -122,3 +122,60 @@ def test_what_does_not_end_is_killed(
     assert supervisor.run(interrupt, every=0.02) == code
     assert not stubborn.alive()
     assert (time.monotonic() - began > 1.0) == (signals == 1)
+
+
+def test_renewed_parts_end_and_start_again_and_the_others_do_not(supervisor: Supervisor, said: Said) -> None:
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    supervisor.start(child("web", code), child("work", code))
+
+    once = iter(["web"])
+
+    def tick() -> None:
+        if len(said) == 2:
+            supervisor.renew(*once)
+        interrupt_when(len(said) == 3)
+
+    assert supervisor.run(tick, every=0.02) == 0
+    assert sorted(part for part, _ in said) == ["web", "web", "work"]
+    assert len({pid for _, pid in said}) == 3
+
+
+def test_a_renewed_part_that_does_not_end_is_killed(supervisor: Supervisor, said: Said) -> None:
+    supervisor.drain_seconds = 0.3
+    ignoring = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    supervisor.start(child("web", ignoring + "print('ready', flush=True); time.sleep(60)"))
+
+    once = iter(["web"])
+
+    def tick() -> None:
+        if said:
+            supervisor.renew(*once)
+        interrupt_when(len(said) == 2)
+
+    supervisor.run(tick, every=0.02)
+    assert said == [("web", "ready")] * 2
+
+
+def test_with_patience_a_broken_part_waits_until_it_is_renewed(
+    supervisor: Supervisor, said: Said, tmp_path: Path
+) -> None:
+    supervisor.patient = True
+    code = tmp_path / "code.py"
+    code.write_text("not python")
+    supervisor.start(
+        Child("web", [sys.executable, "-S", str(code)], cwd=tmp_path),
+        child("work", "import sys; sys.exit(3)"),
+    )
+    waits = [
+        ("", f"{name} ended with exit code {status}; it waits for a change of the code")
+        for name, status in (("web", 1), ("work", 3))
+    ]
+
+    def tick() -> None:
+        if all(each in said for each in waits) and "not" in code.read_text():
+            code.write_text("import time; print('mended', flush=True); time.sleep(60)")
+            supervisor.renew("web")
+        interrupt_when(("web", "mended") in said and said.count(waits[1]) == 2)
+
+    assert supervisor.run(tick, every=0.02) == 0
+    assert said.count(waits[0]) == 1

@@ -63,7 +63,7 @@ class Readiness(threading.Thread):
             body = response.read()
         finally:
             client.close()
-        if response.status == 200:
+        if response.status in (200, 404):  # a site without that page: then who answers is ready
             return ""
         if response.status != 503:
             return f"/readyz, which answers {response.status}"

@@ -34,6 +34,7 @@ from messaging.errors import MessagingError
 from messaging.standalone.embedded import EmbeddedServer, EmbeddedServerError
 from messaging.standalone.readiness import Readiness
 from messaging.standalone.supervisor import Child, Supervisor
+from messaging.standalone.watching import Watcher
 from messaging.taskqueue.seam import DEFAULT_TASK_BACKEND_ALIAS
 from messaging.taskqueue.worker.backends import aliases
 
@@ -49,7 +50,8 @@ class CannotStart(Exception):
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to run and where. ``embedded`` is the socket of a server of our own, None to use the one of the settings;
-    ``directory`` holds what is kept, ``project`` is the folder that the site's packages are imported from."""
+    ``directory`` holds what is kept, ``project`` is the folder that the site's packages are imported from. ``reload``:
+    parts start again when the code in it changes."""
 
     host: str
     port: int
@@ -57,6 +59,7 @@ class Plan:
     project: Path
     embedded: Path | None
     drain_seconds: float
+    reload: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def run(plan: Plan, *, say: Callable[[str, str], None], ready: Callable[[Up], No
     with (
         closing(listen_on(plan.host, plan.port)) as listening,
         closing(only_one(plan.directory)),
-        Supervisor(say, drain_seconds=plan.drain_seconds) as supervisor,
+        Supervisor(say, drain_seconds=plan.drain_seconds, patient=plan.reload) as supervisor,
     ):
         try:
             server = start_redis(plan, supervisor)
@@ -88,8 +91,12 @@ def run(plan: Plan, *, say: Callable[[str, str], None], ready: Callable[[Up], No
                 server.wait_ready()
             address = listening.getsockname()[:2]
             readiness = Readiness(reachable(*address), host=allowed_host())
+            watcher = Watcher(plan.project, leaving_out=[plan.directory]) if plan.reload else None
 
             def tick() -> None:
+                if watcher is not None and (name := watcher.changed()):
+                    say("", f"{name} has changed")
+                    supervisor.renew(*(child.name for child in children(plan, listening)))
                 if readiness.news():
                     supervisor.start(*workers(plan))  # not sooner: the page is there first
                     ready(Up(f"http://{authority(*address)}/", first_admin(), time.monotonic() - began))
@@ -248,6 +255,7 @@ def workers(plan: Plan) -> list[Child]:
     made = []
     for alias in aliases():
         arguments = ["--backend", alias, "--drain-seconds", f"{plan.drain_seconds * 0.8:g}"]
+        arguments += ["--reload"] if plan.reload else []
         name = "work" if alias == DEFAULT_TASK_BACKEND_ALIAS else f"work {alias}"
         made.append(Child(name, [sys.executable, "-m", "django", "work", *arguments], cwd=plan.project))
     return made

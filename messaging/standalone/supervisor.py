@@ -6,6 +6,7 @@ TERM or HUP drains, the second ends everything at once.
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import selectors
@@ -122,18 +123,23 @@ class _Watched:
     ends: deque[float] = field(default_factory=deque)  # when it ended by itself, lately
     restart_at: float | None = None
     started_at: float = field(default_factory=time.monotonic)
+    renew_by: float | None = None  # it was told to end and start again; killed if it takes longer
 
 
 class Supervisor:
     """Runs parts until a signal or until one of them cannot be kept alive.
 
     A context manager: inside it, signals are counted instead of raised. ``say`` gets each line meant for people with
-    the name of the part that said it ("" for the supervisor). What was started first is stopped last.
+    the name of the part that said it ("" for the supervisor). What was started first is stopped last. ``patient``: a
+    part that cannot be kept alive ends nothing, but waits for :meth:`renew`.
     """
 
-    def __init__(self, say: Callable[[str, str], None], *, drain_seconds: float) -> None:
+    def __init__(
+        self, say: Callable[[str, str], None], *, drain_seconds: float, patient: bool = False
+    ) -> None:
         self.say = say
         self.drain_seconds = drain_seconds
+        self.patient = patient
         self.stopping = False
         self._at_once = False
         self._in_loop = False
@@ -178,6 +184,17 @@ class Supervisor:
             if lost := self._look_after(time.monotonic()):
                 return self._give_up(lost)
         return self.stop()
+
+    def renew(self, *names: str) -> None:
+        """Ends the parts of these names with TERM and starts them again; any that is not running is started now."""
+        now = time.monotonic()
+        for watched in (each for stage in self._stages for each in stage):
+            if watched.restart_at is not None:
+                watched.restart_at = now
+                watched.ends.clear()
+            elif watched.part.name in names and watched.renew_by is None:
+                watched.renew_by = now + self.drain_seconds
+                watched.part.signal(signal.SIGTERM)
 
     def stop(self) -> int:
         """Stops all parts, the newest first: TERM, then KILL at the second signal or after ``drain_seconds``."""
@@ -248,8 +265,14 @@ class Supervisor:
                     watched.restart_at = None
                     watched.started_at = now
                     self._start(watched.part)
-            elif not watched.part.alive():
+            elif watched.part.alive():
+                if watched.renew_by is not None and now > watched.renew_by:
+                    watched.part.signal(signal.SIGKILL)
+            else:
                 self._hang_up(watched.part)
+                if watched.renew_by is not None:
+                    watched.renew_by, watched.restart_at = None, now
+                    continue
                 while watched.ends and watched.ends[0] < now - RESTART_WINDOW:
                     watched.ends.popleft()
                 if _in_order(watched.part) and now - watched.started_at > SETTLED:
@@ -258,7 +281,18 @@ class Supervisor:
                     continue
                 watched.ends.append(now)
                 count = len(watched.ends)
-                if count > RESTARTS or _cannot_start(watched.part):
+                hopeless = count > RESTARTS or _cannot_start(watched.part)
+                if (
+                    self.patient
+                    and isinstance(watched.part, Child)
+                    and (hopeless or now - watched.started_at < SETTLED)
+                ):
+                    watched.restart_at = math.inf
+                    self.say(
+                        "", f"{watched.part.name} {watched.part.ended()}; it waits for a change of the code"
+                    )
+                    continue
+                if hopeless:
                     return watched.part
                 pause = RESTART_PAUSE * 2 ** (count - 1)
                 watched.restart_at = now + pause

@@ -30,6 +30,7 @@ under the system's own supervisor."""
 
 examples:
   manage.py up
+  manage.py up --reload
   PORT=8080 manage.py up
   REDIS_URL=redis://127.0.0.1:6379/0 manage.py up --host 0.0.0.0"""
 
@@ -44,6 +45,13 @@ examples:
             help="how long Ctrl-C waits for work in hand before it kills (default: %(default)g)",
         )
 
+        parser.add_argument(
+            "--reload",
+            action="store_true",
+            help="for development: web server, listener and workers start again when code below the project's folder "
+            "changes",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         self._on_stdout = Paint.of(sys.stdout, options)
         port = options["port"] or str(getattr(settings, "PORT", 8000))
@@ -56,6 +64,7 @@ examples:
             project=Path(getattr(settings, "BASE_DIR", Path.cwd())),
             embedded=getattr(settings, "EMBEDDED_SOCKET", None),
             drain_seconds=options["drain"],
+            reload=options["reload"],
         )
         try:
             code = run(plan, say=self.pass_on, ready=lambda up: self.greet(plan, up))

@@ -131,6 +131,8 @@ class Staff:
             return  # done
         seat.failures = seat.failures + 1 if time.time() - member.since < SOON else 0
         pause = min(FIRST_PAUSE * 2 ** (seat.failures - 1), LONGEST_PAUSE) if seat.failures else 0.0
+        if member.cannot_start and self.changes is not None:
+            pause = LONGEST_PAUSE  # sooner when its code changes
         seat.start_at = time.monotonic() + pause
         if member.process.returncode != 0:
             self.lost += 1
