@@ -96,7 +96,7 @@ QUEUE = (
     ("expired", "ZSET, the same"),
     ("ctl", "HASH: sequence, pause, sizes, what was dropped, cursor of the reconciler"),
     ("marker", "ZSET: what waiting workers block on"),
-    ("stats", "HASH minute:name -> count"),
+    ("stats", "HASH minute:name -> count, and hour:h:name"),
     ("groups", "HASH task NUL error class -> dead letters"),
     ("workers", "HASH worker -> what it says of itself"),
     ("beats", "ZSET worker by its latest beat"),

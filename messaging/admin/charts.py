@@ -1,4 +1,4 @@
-"""Minutes of a queue -> lines in a small drawing: waits, runs, rates, depth. No script: each span has a title."""
+"""Minutes or hours of a queue -> lines in small drawings: waits, runs, rates, depth. No script: spans have titles."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from django.utils import timezone
+from django.utils import dateformat, timezone
 from django.utils.translation import gettext as _
 
 from messaging.quantities import span
-from messaging.taskqueue.quantities import Minute, quantile, together
+from messaging.taskqueue.quantities import Period, quantile, together
 from messaging.taskqueue.standing import ended, entered
 
-HOURS = (1, 6, 24)
+HOURS = (1, 6, 24, 168)
+DAY, HOUR_MS = 24, 3600 * 1000
 POINTS = 60
 WIDTH, HEIGHT = 480, 150
 LEFT, RIGHT, TOP, BOTTOM = 52, 6, 8, 20
@@ -46,23 +47,23 @@ class Chart(NamedTuple):
         return not self.ticks
 
 
-def charts(minutes: Sequence[Minute], open_now: int) -> list[Chart]:
-    """``open_now``: tasks that wait or run at the end of the last minute."""
-    size = max(1, len(minutes) // POINTS)
-    parts = [minutes[start : start + size] for start in range(0, len(minutes), size)]
+def charts(periods: Sequence[Period], open_now: int) -> list[Chart]:
+    """``open_now``: tasks that wait or run at the end of the last period."""
+    size = max(1, len(periods) // POINTS)
+    parts = [periods[start : start + size] for start in range(0, len(periods), size)]
     starts = [part[0].at_ms for part in parts]
 
     def times(name: str, share: float) -> Values:
-        return [quantile(together(getattr(minute, name) for minute in part), share) for part in parts]
+        return [quantile(together(getattr(each, name) for each in part), share) for part in parts]
 
-    def rate(count: Callable[[Minute], int]) -> Values:
-        return [sum(map(count, part)) / len(part) for part in parts]
+    def rate(count: Callable[[Period], int]) -> Values:
+        return [sum(map(count, part)) / sum(each.minutes for each in part) for part in parts]
 
     depth: list[float | None] = []
     left = open_now
     for part in reversed(parts):
         depth.append(max(0, left))
-        left -= sum(entered(minute) - ended(minute) - minute.counts["purged"] for minute in part)
+        left -= sum(entered(each) - ended(each) - each.counts["purged"] for each in part)
     shares = {_("half"): 0.5, _("95 of 100"): 0.95, _("99 of 100"): 0.99}
     return [
         _chart(
@@ -85,8 +86,8 @@ def charts(minutes: Sequence[Minute], open_now: int) -> list[Chart]:
             starts,
             {
                 _("in"): rate(entered),
-                _("succeeded"): rate(lambda minute: minute.counts["succeeded"]),
-                _("dead"): rate(lambda minute: minute.counts["dead"]),
+                _("succeeded"): rate(lambda each: each.counts["succeeded"]),
+                _("dead"): rate(lambda each: each.counts["dead"]),
             },
         ),
         _chart(_("Depth"), _("tasks that wait or run"), starts, {_("open"): depth[::-1]}),
@@ -115,7 +116,8 @@ def _chart(
     for style, (label, values) in enumerate(series.items()):
         points = [None if value is None else (x, up(value)) for x, value in zip(across, values, strict=True)]
         lines.append(Line(label, style, *_pieces(points)))
-    clocks = [_clock(ms) for ms in starts]
+    long = len(starts) > 1 and starts[-1] - starts[0] > DAY * HOUR_MS
+    clocks = [_clock(ms, "D H:i" if long else "H:i") for ms in starts]
     spans = [
         (
             round(x - step / 2, 1),
@@ -174,5 +176,5 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.2g}"
 
 
-def _clock(ms: int) -> str:
-    return f"{timezone.localtime(datetime.fromtimestamp(ms / 1000, UTC)):%H:%M}"
+def _clock(ms: int, form: str) -> str:
+    return dateformat.format(timezone.localtime(datetime.fromtimestamp(ms / 1000, UTC)), form)

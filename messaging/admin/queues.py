@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from messaging.admin import pending
-from messaging.admin.charts import HEIGHT, HOURS, WIDTH, charts
+from messaging.admin.charts import DAY, HEIGHT, HOURS, WIDTH, charts
 from messaging.admin.consoles import ConsoleAdmin, Crumb, at, noted, queue_or_404, titled, url, who
 from messaging.quantities import size, span
 from messaging.rendering import visible
@@ -71,7 +71,8 @@ class QueueAdmin(ConsoleAdmin):
         (stand,) = standing.look([queue])
         hours = next((each for each in HOURS if request.GET.get("hours") == str(each)), HOURS[0])
         counts = stand.counts
-        drawn = charts(queue.stats(hours * 60), counts.ready + counts.running + counts.delayed)
+        periods = queue.stats(hours * 60) if hours <= DAY else queue.hourly(hours)
+        drawn = charts(periods, counts.ready + counts.running + counts.delayed)
         title = titled(standing.all_queues())[backend, name]
         return self.page(
             request,
@@ -93,7 +94,7 @@ class QueueAdmin(ConsoleAdmin):
             ],
             charts=drawn,
             hours=hours,
-            all_hours=HOURS,
+            all_hours=[(each, _in_words(each)) for each in HOURS],
             width=WIDTH,
             height=HEIGHT,
             keeps=self._keeps(queue, stand),
@@ -236,3 +237,9 @@ def _row_of(queue: TaskQueue) -> Queue:
 def _pair(times: standing.Quantiles) -> str:
     half, most, _nearly_all = times
     return "" if half is None or most is None else f"{span(half)} / {span(most)}"
+
+
+def _in_words(hours: int) -> str:
+    if hours <= DAY:
+        return f"{hours} h"
+    return ngettext("%(count)d day", "%(count)d days", hours // DAY) % {"count": hours // DAY}

@@ -22,14 +22,18 @@ from messaging.taskqueue.quantities import (
     Caps,
     Counts,
     DeadGroup,
-    Minute,
     Paused,
+    Period,
     WorkerSeen,
+    summed,
 )
 from messaging.taskqueue.scripting import Argument, Call, packed, script, told, translated
 
 REGISTER_SECONDS = 60.0
-STATS_MINUTES = 60  # of one call
+STATISTICS_MINUTES = 24 * 60
+STATISTICS_HOURS = 7 * 24  # after these minutes
+STATS_PERIODS = 60  # of one call
+HOUR_MS = 3600 * 1000
 FORGET_WORKER_MS = 3600 * 1000
 _paused = msgspec.msgpack.Decoder(Paused).decode
 
@@ -163,27 +167,47 @@ class Operated:
             groups.append(DeadGroup(task, cause, int(count)))
         return sorted(groups, key=lambda each: (-each.count, each.task, each.cause))
 
-    def stats(self, minutes: int = 60) -> list[Minute]:
+    def stats(self, minutes: int = 60) -> list[Period]:
         """Counters of the latest minutes, the oldest first; the last one is not over. A day of them is kept.
         An hour is asked for at a time: each is a few milliseconds of the server's time."""
+        result: list[Period] = []
+        now: str | int = self.now
+        while len(result) < minutes:
+            part = self._periods(now, min(minutes - len(result), STATS_PERIODS), 1)
+            now = part[0].at_ms - 1
+            result = [*part, *result]
+        return result
+
+    def hourly(self, hours: int) -> list[Period]:
+        """The same of hours, for a week: minutes that are older than a day have been added up by :meth:`sweep`."""
+        minutes = self.stats(STATISTICS_MINUTES + 60)
+        parts: dict[int, list[Period]] = {}
+        now: str | int = self.now
+        wanted = hours
+        while wanted > 0:
+            part = self._periods(now, min(wanted, STATS_PERIODS), 60)
+            now = part[0].at_ms - 1
+            wanted -= len(part)
+            parts |= {each.at_ms: [each] for each in part}
+        for minute in minutes:
+            parts.get(minute.at_ms - minute.at_ms % HOUR_MS, []).append(minute)
+        return [summed(parts[at_ms], at_ms) for at_ms in sorted(parts)]
+
+    def _periods(self, now: str | int, count: int, minutes: int) -> list[Period]:
+        """``minutes``: 1 or 60."""
         histograms = [f"{name}:{bucket}" for name in ("wait", "run") for bucket in range(BUCKETS)]
         names = (*COUNTERS, *histograms)
-        now: str | int = self.now
-        result: list[Minute] = []
-        while minutes > 0:
-            part = min(minutes, STATS_MINUTES)
-            with translated(f"queue {self.name!r}"):
-                latest, *numbers = script("stats").run(self.client, self.keys, now, part, *names)
-            found = []
-            for back in range(part):
-                row = numbers[back * len(names) : (back + 1) * len(names)]
-                counts = dict(zip(COUNTERS, row, strict=False))
-                wait, run = row[len(COUNTERS) : -BUCKETS], row[-BUCKETS:]
-                found.append(Minute(latest - (part - 1 - back) * 60_000, counts, tuple(wait), tuple(run)))
-            result = [*found, *result]
-            minutes -= part
-            now = latest - part * 60_000
-        return result
+        with translated(f"queue {self.name!r}"):
+            latest, *numbers = script("stats").run(
+                self.client, self.keys, now, count, "h:" if minutes == 60 else "", *names
+            )
+        found = []
+        for back in range(count):
+            row = numbers[back * len(names) : (back + 1) * len(names)]
+            counts = dict(zip(COUNTERS, row, strict=False))
+            at_ms = latest - (count - 1 - back) * minutes * 60_000
+            found.append(Period(at_ms, minutes, counts, row[len(COUNTERS) : -BUCKETS], row[-BUCKETS:]))
+        return found
 
     def beat(self, worker: str, facts: Mapping[str, Any]) -> None:
         """A worker lives, and this is what it has to say of itself. One that is silent for an hour is forgotten."""

@@ -91,13 +91,14 @@ COUNTERS = (
 BUCKETS = 33  # of a histogram: bucket n counts what took less than 2**n milliseconds, and not less than half of that
 
 
-class Minute(msgspec.Struct, frozen=True):
-    """What happened in one minute. ``wait`` and ``run`` are histograms of milliseconds, see ``BUCKETS``."""
+class Period(msgspec.Struct, frozen=True):
+    """What happened in a minute or an hour. ``wait`` and ``run`` are histograms of milliseconds, see ``BUCKETS``."""
 
-    at_ms: int
+    at_ms: int  # its start
+    minutes: int
     counts: Mapping[str, int]
-    wait: tuple[int, ...]
-    run: tuple[int, ...]
+    wait: Sequence[int]
+    run: Sequence[int]
 
 
 def quantile(histogram: Sequence[int], share: float) -> float | None:
@@ -117,6 +118,13 @@ def quantile(histogram: Sequence[int], share: float) -> float | None:
     return 2.0 ** len(histogram)
 
 
+def summed(periods: Sequence[Period], at_ms: int) -> Period:
+    """Parts of a time that begins at ``at_ms`` -> one of an hour. They may be of the same hour."""
+    counts = {name: sum(each.counts[name] for each in periods) for name in COUNTERS}
+    wait, run = together(each.wait for each in periods), together(each.run for each in periods)
+    return Period(at_ms, 60, counts, wait, run)
+
+
 def together(histograms: Iterable[Sequence[int]]) -> list[int]:
-    """Histograms of several minutes -> one."""
+    """Histograms of several periods -> one."""
     return [sum(counts) for counts in zip(*histograms, strict=True)] or [0] * BUCKETS

@@ -22,13 +22,12 @@ import redis.asyncio as aioredis
 from messaging import keys
 from messaging.taskqueue import calls
 from messaging.taskqueue.job import Claimed, Enqueued, Job, NewJob, Outcome
-from messaging.taskqueue.operating import Operated
+from messaging.taskqueue.operating import STATISTICS_HOURS, STATISTICS_MINUTES, Operated
 from messaging.taskqueue.quantities import CAPS, Caps, Swept
 from messaging.taskqueue.scripting import Argument, script, translated
 
 __all__ = ["CAPS", "AsyncQueue", "Caps", "Queue", "wait_many"]
 
-STATISTICS_MINUTES = 24 * 60
 _SHORTEST_WAIT = 0.01  # seconds: Redis takes 0 for ever
 _CHUNK = 500
 
@@ -129,7 +128,7 @@ class Queue(Operated):
         ``lease_ms / 4``, the others get an empty answer at once."""
         turn = max(lease_ms // 4, 1)
         caps = (*self.caps.of_ended, *self.caps.of_dead)
-        return Swept(*self.run("sweep", turn, *caps, STATISTICS_MINUTES))
+        return Swept(*self.run("sweep", turn, *caps, STATISTICS_MINUTES, STATISTICS_HOURS))
 
     def _until_due(self) -> float | None:
         return None if self._due_at is None else self._due_at - time.monotonic()

@@ -15,7 +15,7 @@ from messaging.quantities import span
 from messaging.taskqueue import queues as known_queues
 from messaging.taskqueue.draining import QUIET
 from messaging.taskqueue.job import Job, queue_of
-from messaging.taskqueue.quantities import Counts, Minute, Paused, WorkerSeen, quantile, together
+from messaging.taskqueue.quantities import Counts, Paused, Period, WorkerSeen, quantile, together
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.worker.backends import aliases, backend_of
 
@@ -110,14 +110,14 @@ def quantiles(histogram: Sequence[int]) -> Quantiles:
     return half, most, nearly_all
 
 
-def entered(minute: Minute) -> int:
+def entered(period: Period) -> int:
     """How many tasks came to wait or run for the first time, or again out of the dead letters."""
-    return minute.counts["enqueued"] + minute.counts["revived"]
+    return period.counts["enqueued"] + period.counts["revived"]
 
 
-def ended(minute: Minute) -> int:
+def ended(period: Period) -> int:
     """How many left, for good or until somebody retries them."""
-    return sum(minute.counts[name] for name in ("succeeded", "dead", "cancelled", "expired"))
+    return sum(period.counts[name] for name in ("succeeded", "dead", "cancelled", "expired"))
 
 
 def is_alive(worker: WorkerSeen, now_ms: int) -> bool:

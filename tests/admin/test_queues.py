@@ -94,7 +94,7 @@ def test_queues_and_one_of_them(admin: Client, mails: Queue) -> None:
     assert f'href="{TASKS}?backend=default&amp;queue=mails&amp;state=ready">3</a>' in html
     assert f'href="{DEAD}?backend=default&amp;queue=mails">1</a>' in html
     assert "1 of 10 busy" in html
-    for hours in (1, 6, 24):
+    for hours in (1, 6, 24, 168):
         html = get(admin, f"{MAILS}?hours={hours}&every=5")
         assert html.count("<svg viewBox") == 4
     assert '<meta http-equiv="refresh" content="5">' in html

@@ -85,7 +85,7 @@ def test_a_plain_job_and_one_with_a_key_are_told_alike(any_queue: Queue) -> None
         assert both()[0] == both()[1]
         assert both()[0]["result"] == result
         assert both()[0]["attempts"][0].outcome == "succeeded"  # type: ignore[index]
-        assert any_queue.stats(1)[-1].run[12:13] == (2,)
+        assert any_queue.stats(1)[-1].run[12:13] == [2]
         any_queue.discard(State.SUCCEEDED, ["plain", "keyed"])
 
 
@@ -145,6 +145,35 @@ def test_dead_letters_beyond_a_cap_are_dropped_and_counted(any_queue: Queue) -> 
     assert any_queue.stats(2)[-1].counts["dropped"] + any_queue.stats(2)[-2].counts["dropped"] == 6
     any_queue.caps = Caps(dead_ms=1)
     eventually(lambda: any_queue.sweep(4) and any_queue.counts().dead == 0)
+
+
+def test_minutes_are_added_up_to_hours_after_a_day_and_dropped_after_a_week(any_queue: Queue) -> None:
+    """Whatever has been added up so far, each hour has what happened in it, once."""
+    hour, begin = 3_600_000, 1_790_000_000_000 - 1_790_000_000_000 % 3_600_000
+    happened = {begin + after * hour // 4: 1 + after % 3 for after in range(0, 4 * 30, 5)}  # every 75 minutes
+
+    def inside(first: int) -> int:
+        return sum(count for at_ms, count in happened.items() if first <= at_ms < first + hour)
+
+    for at_ms, count in happened.items():
+        any_queue.now = at_ms
+        any_queue.enqueue([job() for _ in range(count)])
+    for after in (30, 36, 48, 49):
+        any_queue.now = begin + after * hour + hour // 2
+        any_queue.sweep(4)
+        any_queue.client.delete(any_queue.key["sweeper"])  # the turn of the next one
+        hourly = any_queue.hourly(24 * 7)
+        assert len(hourly) == 24 * 7
+        assert [each.at_ms for each in hourly][-1] == begin + after * hour
+        assert {each.minutes for each in hourly} == {60}
+        counts = {each.at_ms: each.counts["enqueued"] for each in hourly if each.at_ms >= begin}
+        assert counts == {first: inside(first) for first in counts}
+        assert sum(each.counts["enqueued"] for each in any_queue.stats(24 * 60)) == sum(
+            count for at_ms, count in happened.items() if at_ms > int(any_queue.now) - 24 * hour
+        )
+    any_queue.now = begin + 10 * 24 * hour
+    any_queue.sweep(4)
+    assert any_queue.client.hgetall(any_queue.key["stats"]) == {}
 
 
 def test_results_beyond_their_cap_make_room(any_queue: Queue) -> None:

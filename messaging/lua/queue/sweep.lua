@@ -2,7 +2,8 @@
 -- uses keys records moves endings
 -- KEYS: 1 to 25, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, 2 milliseconds of a turn, 3 most ended jobs to keep, 4 most bytes of these,
---       5 most dead letters, 6 milliseconds to keep those, 7 most bytes of those, 8 minutes that statistics are kept
+--       5 most dead letters, 6 milliseconds to keep those, 7 most bytes of those, 8 minutes that statistics are kept,
+--       9 hours that they are kept after that, as one count an hour
 -- returns { reclaimed, of these to the dead letters, expired, reconciled }; only zeros when it is not our turn
 redis.call('ZREM', key.leases, '') -- allowed when Redis is out of memory: then so is the rest
 if not redis.call('SET', key.sweeper, '1', 'NX', 'PX', ARGV[2]) then return { 0, 0, 0, 0 } end
@@ -96,9 +97,26 @@ end
 
 local kept_from = minute - ARGV[8] * 60000
 if tonumber(redis.call('HGET', key.ctl, 'stats_from') or 0) + 600000 < kept_from then -- every ten minutes
+  local hours_from = kept_from - ARGV[9] * 3600000
+  local old, hours, counted = {}, {}, {}
   for _, field in ipairs(redis.call('HKEYS', key.stats)) do
-    if tonumber(string.match(field, '^%d+')) < kept_from then redis.call('HDEL', key.stats, field) end
+    local at, name = string.match(field, '^(%d+):(.+)$')
+    at = tonumber(at)
+    local hourly = string.sub(name, 1, 2) == 'h:'
+    if not hourly and at < kept_from then
+      old[#old + 1] = field
+      local hour = string.format('%.0f:h:%s', at - at % 3600000, name)
+      if at >= hours_from then hours[hour] = (hours[hour] or 0) + tonumber(redis.call('HGET', key.stats, field)) end
+    elseif hourly and at < hours_from then
+      old[#old + 1] = field
+    end
   end
+  in_chunks('HDEL', key.stats, old)
+  for hour, by in pairs(hours) do
+    counted[#counted + 1] = hour
+    counted[#counted + 1] = string.format('%.0f', tonumber(redis.call('HGET', key.stats, hour) or 0) + by)
+  end
+  in_chunks('HSET', key.stats, counted)
   redis.call('HSET', key.ctl, 'stats_from', kept_from)
 end
 if reclaimed > 0 then count('reclaimed', reclaimed) end
