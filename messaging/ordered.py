@@ -32,7 +32,8 @@ from django.db.models import F, Max, Min
 
 from messaging import log
 from messaging.conf import conf
-from messaging.event import encode
+from messaging.errors import BrokerFull
+from messaging.event import Event, encode
 from messaging.keys import partition_of
 from messaging.log import Bounds, Position
 from messaging.models import Message, MessageQuerySet
@@ -136,7 +137,7 @@ class OrderedSender:
         chunk = next(log.chunks([(pubsub_channel(event.channel), body) for event, body in prepared]))
         if not self._may_send():
             return 0
-        sent = send(prepared[: len(chunk)])
+        sent = _what_fits(prepared[: len(chunk)])
         for event in sent:  # of each channel the last
             flights[event.channel] = _Flight(keys[event.id + event.source], None)
         pks = [keys[event.id + event.source] for event in sent]
@@ -158,3 +159,13 @@ class OrderedSender:
 
     def _rows(self) -> MessageQuerySet:
         return Message.objects.using(conf.DATABASE).pending().filter(ordered=True)
+
+
+def _what_fits(prepared: list[Prepared]) -> list[Event]:
+    """Send them in one step; when the log is too full for that, half of them, or a half of those."""
+    try:
+        return send(prepared)
+    except BrokerFull:
+        if len(prepared) == 1:
+            raise
+        return _what_fits(prepared[: len(prepared) // 2])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import redis
@@ -19,7 +19,7 @@ from django.db.models import F
 
 from messaging import log
 from messaging.conf import conf
-from messaging.errors import BrokerError
+from messaging.errors import BrokerError, BrokerFull
 from messaging.event import Event, encode
 from messaging.log import Bounds, Position
 from messaging.models import Message
@@ -45,11 +45,20 @@ REASONS = {  # why the listener had to send a row
 _waits = False  # could this process not send what it wrote last?
 
 
+_Name = tuple[
+    str, str
+]  # an event's id and source: its row's key may be another row's after a rollback to a savepoint
+
+
 class _AfterCommit:
     """What one :func:`put` leaves to be done after the commit. Those of one transaction share ``waiting``: whichever
-    is called first sends for all of them, and what a savepoint took back is not found when it is read."""
+    is called first sends for all of them, and what a savepoint took back is not found when it is read.
 
-    def __init__(self, using: str, ids: Sequence[int], waiting: list[int]) -> None:
+    Rows are remembered by their events. SQLite gives the keys that a savepoint took back once more, maybe to another
+    process: its row would be sent from here, out of its order, and an ordered one past those before it.
+    """
+
+    def __init__(self, using: str, ids: Sequence[_Name], waiting: list[_Name]) -> None:
         self.using = using
         self.waiting = waiting
         self.__qualname__ = "messaging.outbox"  # Django 5.2 names a robust callback that fails by it
@@ -84,7 +93,7 @@ def put(prepared: Sequence[Prepared]) -> list[Event]:
             _write(rows, using=using)
     else:
         _write(rows, using=using)
-    ids = [row.pk for row in rows if not row.ordered]
+    ids = [(row.event_id, row.source) for row in rows if not row.ordered]
     if not ids:
         return [event for event, _ in prepared]
     connection = connections[using]
@@ -112,7 +121,7 @@ def in_transaction() -> bool:
     return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
-def _waiting(connection: BaseDatabaseWrapper) -> list[int]:
+def _waiting(connection: BaseDatabaseWrapper) -> list[_Name]:
     """The rows of this transaction that wait for its commit."""
     for _, function, *_ in reversed(connection.run_on_commit):
         if isinstance(function, _AfterCommit):
@@ -120,12 +129,19 @@ def _waiting(connection: BaseDatabaseWrapper) -> list[int]:
     return []
 
 
-def _send_now(ids: Sequence[int], *, using: str) -> None:
+def _send_now(ids: Sequence[_Name], *, using: str) -> None:
     """Try once. What cannot be sent stays pending, and the sweeper sends it. Said once, not for each request."""
     global _waits
     for start in range(0, len(ids), SEND_ROWS):
+        some = set(ids[start : start + SEND_ROWS])
+        rows = Message.objects.using(using).filter(
+            event_id__in={event_id for event_id, _ in some}, ordered=False
+        )
         try:
-            send_rows(ids[start : start + SEND_ROWS], using=using)
+            send_rows(
+                [row for row in rows.pending().order_by("pk") if (row.event_id, row.source) in some],
+                using=using,
+            )
         except (BrokerError, DatabaseError) as error:
             log_it = logger.debug if _waits else logger.warning
             log_it("%d messages, and those that follow, wait in the outbox: %s", len(ids) - start, error)
@@ -136,24 +152,41 @@ def _send_now(ids: Sequence[int], *, using: str) -> None:
         logger.warning("messages of the outbox are sent again")
 
 
-def send_rows(ids: Iterable[int], *, using: str) -> int:
-    """Send those of the rows that are committed and still pending, in the order they were written; how many.
+def send_rows(rows: Sequence[Message], *, using: str) -> int:
+    """Send rows that are committed and still pending, in the order given; how many.
 
-    They are read back, because a savepoint may have rolled some of them back.
+    Raises a :class:`~messaging.errors.BrokerError` when Redis does not take all of them.
     """
-    rows = list(Message.objects.using(using).pending().filter(pk__in=list(ids)).order_by("pk"))
-    if not rows:
-        return 0
     prepared: list[Prepared] = []
+    waits: dict[_Name, int] = {}  # key of its row
+    tried: list[int] = []
     for row in rows:
         try:
             event = row.as_event()
             prepared.append((event, encode(event)))
+            waits[event.id, event.source] = row.pk
         except ValueError:  # InvalidMessage among them: somebody changed the row by hand
+            tried.append(row.pk)
             logger.exception("outbox row %s cannot be encoded and stays pending", row.pk)
-    send(prepared)
-    Message.objects.using(using).filter(pk__in=[row.pk for row in rows]).update(sends=F("sends") + 1)
+    try:
+        send_by_halves(prepared)
+    finally:
+        tried += [waits[event.id, event.source] for event, _ in prepared if event.location is not None]
+        Message.objects.using(using).filter(pk__in=tried).update(sends=F("sends") + 1)
     return len(prepared)
+
+
+def send_by_halves(prepared: Sequence[Prepared]) -> None:
+    """:func:`~messaging.sender.send`, in smaller chunks when the log is so full that a whole one finds no room."""
+    try:
+        send(prepared)
+    except BrokerFull:
+        left = [each for each in prepared if each[0].location is None]
+        if len(left) == 1:
+            raise
+        middle = len(left) // 2
+        send_by_halves(left[:middle])
+        send_by_halves(left[middle:])
 
 
 class Sweeper:
@@ -195,7 +228,8 @@ class Sweeper:
         for start in range(0, len(ids), SEND_ROWS):
             some = ids[start : start + SEND_ROWS]
             _note_why(some, using=conf.DATABASE)
-            sent += send_rows(some, using=conf.DATABASE)
+            rows = Message.objects.using(conf.DATABASE).pending().filter(pk__in=some).order_by("pk")
+            sent += send_rows(list(rows), using=conf.DATABASE)
         self._unsaid += sent
         self._say()
         return sent

@@ -14,9 +14,11 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST, require_safe
@@ -27,6 +29,7 @@ from messaging.conf import conf
 from messaging.doctor.facts import cli
 from messaging.entered import NotJson, data_of
 from messaging.errors import BrokerError, InvalidMessage, MessageTooLarge, Unencodable
+from messaging.event import new_id
 from messaging.live.access import may_hear
 from messaging.models import Channel, Message
 from messaging.patterns import matches_any
@@ -89,7 +92,9 @@ def live(request: HttpRequest) -> HttpResponse:
 @require_POST
 @needs(PUBLISH)
 def publish(request: HttpRequest) -> JsonResponse:
-    """Form fields ``channel``, ``data`` (JSON or text; ``kind`` = text or json decides), ``type``, ``key`` -> 201."""
+    """Form fields ``channel``, ``data`` (JSON or text; ``kind`` = text or json decides), ``type``, ``key`` -> 201; or
+    202 if Redis does not take the message and it waits in the outbox. Its id is the same there: should Redis have taken
+    it and only the answer be missing, it is stored once."""
     errors: dict[str, list[str]] = {}
     channel = request.POST.get("channel", "").strip()
     extra = {name: request.POST.get(name, "").strip() or None for name in ("type", "key")}
@@ -113,17 +118,26 @@ def publish(request: HttpRequest) -> JsonResponse:
         errors["data"] = [f"This is not JSON: {error}."]
     if errors:
         return JsonResponse({"errors": errors}, status=400)
+    call: dict[str, Any] = extra | {"id": new_id(), "time": timezone.now()}
     try:
-        event = publish_event(channel, data, type=extra["type"], key=extra["key"])
+        try:
+            event, waits = publish_event(channel, data, **call), False
+        except BrokerError as error:
+            logger.warning(
+                "%s on %s for %s waits in the outbox: %s", call["id"], channel, request.user, error
+            )
+            event, waits = publish_event(channel, data, **call, outbox=True), True
     except (MessageTooLarge, Unencodable) as error:
         return JsonResponse({"errors": {"data": [_sentence(error)]}}, status=400)
     except InvalidMessage as error:
         return JsonResponse({"errors": {"channel": [_sentence(error)]}}, status=400)
-    except BrokerError as error:
-        logger.warning("not published on %s for %s: %s", channel, request.user, error)
-        return JsonResponse({"error": _sentence(error)}, status=503)
-    logger.info("published %s on %s for %s", event.id, channel, request.user)
-    return JsonResponse({"id": event.id, "channel": event.channel, "position": event.location}, status=201)
+    except DatabaseError as error:
+        logger.warning("%s on %s for %s is not published: %s", call["id"], channel, request.user, error)
+        return JsonResponse({"error": "Not published: neither Redis nor the database takes it."}, status=503)
+    if not waits:
+        logger.info("published %s on %s for %s", event.id, channel, request.user)
+    answer = {"id": event.id, "channel": event.channel, "position": event.location, "waits": waits}
+    return JsonResponse(answer, status=202 if waits else 201)
 
 
 @never_cache

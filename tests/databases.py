@@ -6,7 +6,8 @@ they are about. Nothing here touches the alias `default`, so a query that forget
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -82,3 +83,16 @@ def empty(name: str) -> None:
     tables = ", ".join(model._meta.db_table for model in models)
     with connections[name].cursor() as cursor:
         cursor.execute(f"TRUNCATE {tables} RESTART IDENTITY")
+
+
+def elsewhere(function: Callable[[], object]) -> None:
+    """Calls it on a thread with connections of its own, as another process would."""
+
+    def run() -> None:
+        try:
+            function()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(run).result()

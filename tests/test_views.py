@@ -5,16 +5,20 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import DatabaseError
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
 from messaging import connection, keys, publish, rows
+from messaging.errors import BrokerUnavailable
 from messaging.event import Event, new_event
 from messaging.models import Channel, Message
+from tests.integration.relaying import drain, new_relay
 from tests.servers import TestServer
 
 pytestmark = pytest.mark.django_db
@@ -232,10 +236,30 @@ def test_publish_needs_the_token_against_forged_requests(admin_user: User) -> No
 
 
 @outside_transactions
-def test_a_dead_broker_is_a_503_that_says_so(publisher: Client) -> None:
+def test_without_redis_a_message_waits_in_the_outbox(publisher: Client) -> None:
     answer = post(publisher, channel="x", data="1")  # the settings of the tests point to nobody
+    assert (answer.status_code, answer.json()["waits"]) == (202, True)
+    row = Message.objects.pending().get()
+    assert (row.event_id, row.channel, row.payload) == (answer.json()["id"], "x", "1")
+
+
+@outside_transactions
+def test_what_redis_took_without_an_answer_is_stored_once(publisher: Client, broker: TestServer) -> None:
+    with patch("messaging.wire.raise_for", side_effect=BrokerUnavailable("no answer", maybe_sent=True)):
+        answer = post(publisher, channel="x", data="1")
+    assert (answer.status_code, answer.json()["position"]) == (202, None)
+    relay = new_relay()
+    drain(relay)
+    assert [row.event_id for row in Message.objects.exclude(log_ms=None)] == [answer.json()["id"]]
+    assert not Message.objects.pending().exists()
+
+
+@outside_transactions
+def test_without_redis_and_database_nothing_is_published(publisher: Client) -> None:
+    with patch("messaging.outbox._write", side_effect=DatabaseError("disk full")):
+        answer = post(publisher, channel="x", data="1")
     assert answer.status_code == 503
-    assert "nobody.sock" in answer.json()["error"]
+    assert answer.json()["error"] == "Not published: neither Redis nor the database takes it."
 
 
 # -- one message --------------------------------------------------------------------------------------------------

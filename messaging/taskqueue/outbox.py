@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ import msgspec
 from django.conf import settings
 from django.db import DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from messaging.conf import conf
 from messaging.errors import BrokerError
@@ -84,7 +84,7 @@ def put(waiting: Sequence[Waiting], *, using: str, then: Callable[[], None]) -> 
         ],
         batch_size=SEND_ROWS,
     )
-    ids = [row.pk for row in rows]
+    ids = [row.job_id for row in rows]
     connection = connections[using]
     if connection.in_atomic_block:
         transaction.on_commit(_AfterCommit(using, ids, then, connection), using=using, robust=True)
@@ -96,10 +96,11 @@ def put(waiting: Sequence[Waiting], *, using: str, then: Callable[[], None]) -> 
 
 class _AfterCommit:
     """What one :func:`put` leaves to be done. Those of one transaction share ``unsent``: the first that is called sends
-    for all of them, and what a savepoint took back is not found when it is read."""
+    for all of them, and what a savepoint took back is not found when it is read. They are remembered by their job's id:
+    SQLite gives the keys that a savepoint took back once more, maybe to another process."""
 
     def __init__(
-        self, using: str, ids: Sequence[int], then: Callable[[], None], connection: BaseDatabaseWrapper
+        self, using: str, ids: Sequence[str], then: Callable[[], None], connection: BaseDatabaseWrapper
     ) -> None:
         self.__qualname__ = (
             "messaging.taskqueue.outbox"  # Django 5.2 names a robust callback that fails by it
@@ -110,7 +111,7 @@ class _AfterCommit:
             each for _, each, *_ in reversed(connection.run_on_commit) if isinstance(each, _AfterCommit)
         )
         earlier = next(before, None)
-        self.unsent: list[int] = [] if earlier is None else earlier.unsent
+        self.unsent: list[str] = [] if earlier is None else earlier.unsent
         self.unsent += ids
         self._ids = ids
 
@@ -125,21 +126,21 @@ class _AfterCommit:
         self.then()
 
 
-def _send_now(ids: Sequence[int], *, using: str) -> None:
+def _send_now(ids: Sequence[str], *, using: str) -> None:
     """Try once; what cannot be sent is the sweeper's."""
     for start in range(0, len(ids), SEND_ROWS):
         try:
-            send_rows(ids[start : start + SEND_ROWS], using=using)
+            send_rows(PendingTask.objects.filter(job_id__in=ids[start : start + SEND_ROWS]), using=using)
         except (BrokerError, DatabaseError) as error:
             logger.warning("%d tasks wait in the outbox: %s", len(ids) - start, error)
             return
 
 
-def send_rows(ids: Iterable[int], *, using: str, sweeping: bool = False) -> int:
+def send_rows(found: QuerySet[PendingTask], *, using: str, sweeping: bool = False) -> int:
     """Offer those of the rows that are committed to their queues, in the order they were written. A row that its queue
     had already is removed; one that is new there stays for a second look. How many were new. ``sweeping`` notes why
     the listener had to send it, and waits for the queue's DURABILITY: until it is confirmed the row stays."""
-    rows = list(PendingTask.objects.using(using).filter(pk__in=list(ids)).order_by("pk"))
+    rows = list(found.using(using).order_by("pk"))
     new: list[PendingTask] = []
     known: list[PendingTask] = []
     unsafe: list[PendingTask] = []
@@ -225,7 +226,8 @@ def sweep() -> int:
             long_ago = [pk for pk, sent_at in found if sent_at is not None and sent_at < now - SECOND_LOOK]
             if long_ago:
                 table.filter(pk__in=long_ago).delete()
-            sent += send_rows({pk for pk, _ in found}.difference(long_ago), using=using, sweeping=True)
+            left = {pk for pk, _ in found}.difference(long_ago)
+            sent += send_rows(table.filter(pk__in=left), using=using, sweeping=True)
     if sent:
         logger.warning("%d tasks of the outbox were not in their queues and have been sent", sent)
     return sent

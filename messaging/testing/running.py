@@ -102,8 +102,7 @@ def _play_commits() -> None:
     """Inside a ``TestCase`` no transaction is ever committed: tasks that wait for that are sent now."""
     for using in outbox.databases():
         if connections[using].in_atomic_block:
-            rows = PendingTask.objects.using(using).order_by("pk")
-            outbox.send_rows(rows.values_list("pk", flat=True), using=using)
+            outbox.send_rows(PendingTask.objects.all(), using=using)
 
 
 def _queues(names: Sequence[str], backend: str) -> list[Queue]:

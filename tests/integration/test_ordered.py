@@ -88,6 +88,15 @@ def test_they_wait_for_the_listener_and_others_do_not(database: str) -> None:
     assert stored(database) == ["other", "mixed", 1, 2, 3]
 
 
+def test_a_log_with_little_room_takes_what_fits(database: str, settings: Settings) -> None:
+    settings.MESSAGING = settings.MESSAGING | {"MAX_LOG_ENTRIES": 30, "REPLAY_ENTRIES": 0}
+    with transaction.atomic(using=database):
+        for number in range(70):
+            publish(number)
+    send_all(relay_all())
+    assert stored(database) == list(range(70))
+
+
 def test_straight_to_redis_is_refused(sqlite: str) -> None:
     with pytest.raises(InvalidAttribute, match=r"'o\.x' is ordered"):
         messaging.publish("o.x", 1, outbox=False)

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,7 @@ import messaging
 from messaging import connection, keys, log, outbox, wire
 from messaging.models import Gap, Message
 from messaging.outbox import Sweeper
+from tests.databases import elsewhere
 from tests.integration.relaying import drain, logged, new_relay, pending, relay_all, stored, sweep
 from tests.processes import ROOT, plain_environment
 from tests.servers import TestServer
@@ -315,6 +316,53 @@ def test_our_callback_never_keeps_those_of_others_from_running(
         publish(1)
         transaction.on_commit(lambda: ran.append(1), using=database)
     assert ran == [1]
+
+
+def _with_a_savepoint_rolled_back(database: str, *, then: Callable[[], None]) -> None:
+    """A transaction that remembers two messages and keeps one; ``then`` happens elsewhere right after its commit."""
+    with transaction.atomic(using=database):
+        transaction.on_commit(lambda: elsewhere(then), using=database)
+        messaging.publish("first", 1)
+        with rolled_back(database):
+            messaging.publish("first", 2)
+
+
+def test_what_a_savepoint_took_back_leaves_no_claim_to_rows_of_others(database: str) -> None:
+    """SQLite gives the key of the row that was rolled back to whoever writes next: that row was sent from here."""
+
+    def of_another() -> None:
+        with transaction.atomic(using=database):
+            messaging.publish("second", 76)
+        connection.client().delete(keys.log(0))  # Redis loses it
+        messaging.publish("second", 77, outbox=False)
+
+    _with_a_savepoint_rolled_back(database, then=of_another)
+    assert logged() == [
+        77,
+        1,
+    ]  # the sweeper will find that 76 is lost, after its grace, and note that it is late
+
+
+def test_what_a_savepoint_took_back_sends_no_ordered_row_out_of_turn(
+    database: str, settings: Settings
+) -> None:
+    settings.MESSAGING = settings.MESSAGING | {"ORDERED_CHANNELS": ["ordered"]}
+    messaging.publish("ordered", "first")
+    _with_a_savepoint_rolled_back(database, then=lambda: messaging.publish("ordered", "second"))
+    assert logged() == [1]
+
+
+def test_a_log_with_little_room_takes_what_fits(database: str, settings: Settings) -> None:
+    settings.MESSAGING = settings.MESSAGING | {"MAX_LOG_ENTRIES": 30, "REPLAY_ENTRIES": 0}
+    with transaction.atomic(using=database):
+        for number in range(40):
+            messaging.publish("c", number)
+    assert logged() == list(range(30))
+    assert Message.objects.using(database).filter(sends=1).count() == 30
+    relay = relay_all()
+    assert sweep(relay) == 10
+    drain(relay)
+    assert stored(database) == list(range(40))
 
 
 KILLED = """

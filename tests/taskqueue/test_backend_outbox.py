@@ -127,6 +127,25 @@ def test_what_is_committed_is_sent_and_nothing_else(ours: RedisTaskBackend, data
     assert jobs.ran == ["first", "second", "outside"]
 
 
+def test_what_a_savepoint_took_back_leaves_no_claim_to_rows_of_others(
+    ours: RedisTaskBackend, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite gives the key of the row that was rolled back to whoever writes next."""
+
+    def another_commits() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(outbox, "_send_now", lambda ids, using: None)  # it has not come to that yet
+            with transaction.atomic(using=database):
+                jobs.note.enqueue("of another")
+
+    with transaction.atomic(using=database):
+        transaction.on_commit(lambda: databases.elsewhere(another_commits), using=database)
+        jobs.note.enqueue("first")
+        with rolled_back(database):
+            jobs.note.enqueue("rolled back")
+    assert ready(ours) == ["first"]
+
+
 def test_what_is_not_sent_is_swept_and_twice_is_once(
     ours: RedisTaskBackend, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,9 @@ export class PublishBox {
       if (response.status === 201) {
         this.#say({ text: `Published on ${answer.channel}${answer.position ? ` at ${answer.position}` : ""}.`, good: true });
         this.#on.sent(answer);
+      } else if (response.status === 202) {
+        this.#say({ text: `Redis cannot be reached at the moment. The message on ${answer.channel} waits in the outbox and is sent as soon as Redis is back.`, late: true });
+        this.#on.sent(answer);
       } else if (answer.errors) this.#refused(answer.errors);
       else if (response.status === 403 || response.redirected) this.#say({ text: "Not published: you are signed out, or may not publish. Reload the page.", bad: true });
       else this.#say({ text: answer.error ?? `Not published: the server answered ${response.status}.`, bad: true });
@@ -155,7 +158,7 @@ export class PublishBox {
   #say(said) {
     const place = $("publish-result");
     place.hidden = !said;
-    place.className = `note${said?.bad ? " bad" : said?.good ? " good" : ""}`;
+    place.className = `note${said?.bad ? " bad" : said?.good ? " good" : said?.late ? " late" : ""}`;
     place.replaceChildren(...(said ? [el("span", {}, said.text)] : []));
   }
 }
