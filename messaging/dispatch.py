@@ -132,6 +132,10 @@ class Dispatcher:
         """Something is not as it was. Go on from where that leads, once more through what Redis may have forgotten."""
         now = log.bounds(self._client, self.partition)
         reason, stand, _ = judge(stood, now, run_id=found.run_id, found=found.found)
+        if reason == "reborn" and found.found and stood.position > START:
+            # Only the epoch was lost, or evicted: from the start of the log everybody would get everything again, where
+            # the relay just finds that it has all of that.
+            stand = stood._replace(epoch=now.epoch, run_id=found.run_id)
         if reason in ("rolled back", "restarted"):
             stand = stand._replace(position=self._earlier(stood.position, now))
         if reason:

@@ -99,6 +99,8 @@ class Listener:
                     self._wake.get(timeout=min(conf.LEASE_SECONDS / 3, tick_seconds))
         finally:
             self._end_work()
+            if self._failure is not None:
+                self._outages.left("listener", self._failure)
             with suppress(RedisError):
                 self._lease.release()
 
@@ -140,6 +142,17 @@ class Listener:
             logger.warning("%s; giving the lease back", error)
             self._lease.release()
             return
+        try:
+            self._plan_work()
+        except BaseException:  # or half of it would be taken for all, by the next look
+            self._end_work()
+            raise
+        for loop in self._loops:
+            loop.start()
+        self.in_charge.set()
+
+    def _plan_work(self) -> None:
+        """Make all loops; none is started yet."""
         self._relay_all()
         if self._channels:
             capture = ChannelCapture(self._client, self._channels, token=self._lease.token)
@@ -159,9 +172,6 @@ class Listener:
         if conf.PRUNE_DAYS or conf.PRUNE_ROWS:
             self._loops.append(Loop("pruning", partial(pruner.step, self._client), outages=self._outages))
         self._loops += _task_loops(self._client, self._outages)
-        for loop in self._loops:
-            loop.start()
-        self.in_charge.set()
 
     def _relay_all(self) -> list[Loop]:
         """A relay for each partition that has none yet: processes that still run with another number of partitions
@@ -194,7 +204,10 @@ class Listener:
 
     def _end_work(self) -> None:
         """Stop every thread after the step it is in."""
-        loops, self._loops = self._loops, []
+        loops, self._loops = (
+            [loop for loop in self._loops if loop.ident is not None],
+            [],
+        )  # those that were started
         for loop in loops:
             loop.stop()
         deadline = time.monotonic() + STOP_SECONDS

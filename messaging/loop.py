@@ -61,6 +61,13 @@ class Outages:
         if last:
             self._log.warning("over after %.1f s: %s", seconds, reason)
 
+    def left(self, part: str, reason: str) -> None:
+        """This part has ended before that was over: nothing is to be said of it any more."""
+        with self._lock:
+            self._suffering[reason].discard(part)
+            if not self._suffering[reason]:
+                self._since.pop(reason, None)
+
 
 class Loop(threading.Thread):
     """Calls ``step`` again and again, with pauses after errors that double from 0.1 s to 2 s and carry a jitter.
@@ -112,7 +119,9 @@ class Loop(threading.Thread):
                     self._succeeded()
         finally:
             self.busy_since = None
-            self._succeeded()
+            if self.failure is not None:
+                self._outages.left(self.part, self.failure)
+                self.failure = None
             connections.close_all()
 
     def _failed(self, error: Exception) -> None:

@@ -32,6 +32,7 @@ from messaging.taskqueue.seam import Task, task_backends
 logger = logging.getLogger("messaging.listen")
 
 LOOK_SECONDS = 0.5
+AHEAD_MS = 60_000  # that a tick may be ahead of the clock, by which servers of a fail-over differ
 
 
 def schedule() -> tuple[list[Recurring], list[Misconfigured]]:
@@ -86,6 +87,13 @@ class Clock:
             last = ticks.get(recurring.name.encode())
             if last is None:
                 scripts.advance(self._client, recurring.name, now_ms)
+            elif int(last) > now_ms + AHEAD_MS:
+                if scripts.advance(self._client, recurring.name, now_ms, instead_of=int(last)):
+                    logger.warning(
+                        "schedule %r: its latest tick is %d s ahead of the clock of Redis; it goes on from now",
+                        recurring.name,
+                        (int(last) - now_ms) // 1000,
+                    )
             elif (due := recurring.due(int(last), now_ms)) and self._enqueue(recurring, due, now_ms):
                 scripts.advance(self._client, recurring.name, due[-1])
         return self.ticked - before

@@ -113,9 +113,10 @@ def renumber(client: redis.Redis, partition: int, *, first: str, keep: int) -> i
     return int(_renumber.run(client, (keys.log(partition),), first, keep))
 
 
-def advance(client: redis.Redis, schedule: str, tick_ms: int) -> bool:
-    """Note a schedule's latest tick; was it?"""
-    return bool(_advance.run(client, (keys.ticks(),), schedule, tick_ms))
+def advance(client: redis.Redis, schedule: str, tick_ms: int, *, instead_of: int | None = None) -> bool:
+    """Note a schedule's latest tick; was it? With ``instead_of`` also an earlier one than that, if that is noted."""
+    given_up = "" if instead_of is None else instead_of
+    return bool(_advance.run(client, (keys.ticks(),), schedule, tick_ms, given_up))
 
 
 def take(client: redis.Redis, name: str, ids: Sequence[str], *, most_bytes: int) -> dict[str, bytes]:

@@ -7,11 +7,13 @@
 local log, first, keep = KEYS[1], ARGV[1], ARGV[2]
 local before = redis.call('XREVRANGE', log, '(' .. first, '-', 'COUNT', keep) or {}
 local moved = redis.call('XRANGE', log, first, '+')
+
+local function add(position, fields) -- more than Lua can hand over at once is none of ours: its bytes are what is kept
+  if #fields > 7000 then fields = { 'joined', table.concat(fields, ' ') } end
+  redis.call('XADD', log, position, unpack(fields))
+end
+
 redis.call('DEL', log)
-for i = #before, 1, -1 do
-  redis.call('XADD', log, before[i][1], unpack(before[i][2]))
-end
-for _, entry in ipairs(moved) do
-  redis.call('XADD', log, '*', unpack(entry[2]))
-end
+for i = #before, 1, -1 do add(before[i][1], before[i][2]) end
+for _, entry in ipairs(moved) do add('*', entry[2]) end
 return #moved

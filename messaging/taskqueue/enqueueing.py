@@ -147,6 +147,7 @@ def _key(
 ) -> str:
     """A text is shared by all tasks that name it; what a function returns is the task's own."""
     key = option if isinstance(option, str) else f"{path}:{_asked(name, option, args, kwargs)}"
+    key = key.replace("\0", "\\0")  # what a queue keeps has NULs of its own
     return key if len(key) <= MAX_KEY else f"{key[:64]}:{_digest(key)}"
 
 

@@ -24,6 +24,7 @@ from messaging.conf import conf
 from messaging.errors import BrokerError
 from messaging.models import PendingTask
 from messaging.taskqueue import confirming, queues
+from messaging.taskqueue.calls import check
 from messaging.taskqueue.durability import IN_MEMORY
 from messaging.taskqueue.job import NewJob
 
@@ -141,25 +142,41 @@ def send_rows(found: QuerySet[PendingTask], *, using: str, sweeping: bool = Fals
     had already is removed; one that is new there stays for a second look. How many were new. ``sweeping`` notes why
     the listener had to send it, and waits for the queue's DURABILITY: until it is confirmed the row stays."""
     rows = list(found.using(using).order_by("pk"))
-    new: list[PendingTask] = []
-    known: list[PendingTask] = []
-    unsafe: list[PendingTask] = []
-    for (alias, name), group in groupby(sorted(rows, key=_home), key=_home):
-        readable = [(row, job) for row in group if (job := _job_of(row)) is not None]
-        jobs = [job for _, job in readable]
-        level = confirming.level_of(alias, name) if sweeping else IN_MEMORY
-        missing = ""
-        if level:
-            with queues.breaking():
-                answers, missing = confirming.enqueue(queues.queue(alias, name), jobs, level, must=False)
-        else:
-            answers = queues.queue(alias, name).enqueue(jobs)
-        for (row, _), answer in zip(readable, answers, strict=True):
-            (new if answer.is_new else unsafe if missing else known).append(row)
-        if sweeping:
-            _say_unconfirmed(name, missing)
-    now = datetime.now(UTC)
     table = PendingTask.objects.using(using)
+    jobs = {row.pk: job for row in rows if (job := _job_of(row)) is not None}
+    if unreadable := {row.pk for row in rows}.difference(jobs):
+        later = datetime.now(UTC) + UNREADABLE_PAUSE
+        table.filter(pk__in=unreadable).update(look_at=later, resent="unreadable")
+    readable = sorted((row for row in rows if row.pk in jobs), key=_home)
+    return sum(
+        _offer([(row, jobs[row.pk]) for row in group], *home, table=table, sweeping=sweeping)
+        for home, group in groupby(readable, key=_home)
+    )
+
+
+def _offer(
+    rows: list[tuple[PendingTask, NewJob]],
+    alias: str,
+    name: str,
+    *,
+    table: QuerySet[PendingTask],
+    sweeping: bool,
+) -> int:
+    """Rows of one queue, whose answers are noted before another one may fail."""
+    jobs = [job for _, job in rows]
+    level = confirming.level_of(alias, name) if sweeping else IN_MEMORY
+    missing = ""
+    if level:
+        with queues.breaking():
+            answers, missing = confirming.enqueue(queues.queue(alias, name), jobs, level, must=False)
+    else:
+        answers = queues.queue(alias, name).enqueue(jobs)
+    if sweeping:
+        _say_unconfirmed(name, missing)
+    answered = [(row, answer.is_new) for (row, _), answer in zip(rows, answers, strict=True)]
+    new = [row for row, is_new in answered if is_new]
+    known = [row.pk for row, is_new in answered if not is_new]
+    now = datetime.now(UTC)
     look_at = now + timedelta(seconds=conf.OUTBOX_GRACE_SECONDS)
     if sweeping:
         for why, some in (
@@ -171,12 +188,10 @@ def send_rows(found: QuerySet[PendingTask], *, using: str, sweeping: bool = Fals
     if new:
         sent = table.filter(pk__in=[row.pk for row in new])
         sent.update(sent_at=now, look_at=look_at, sends=F("sends") + 1)
-    if known:
-        table.filter(pk__in=[row.pk for row in known]).delete()
-    if unsafe:
-        table.filter(pk__in=[row.pk for row in unsafe]).update(look_at=look_at)
-    if unreadable := {row.pk for row in rows}.difference(row.pk for row in (*new, *known, *unsafe)):
-        table.filter(pk__in=unreadable).update(look_at=now + UNREADABLE_PAUSE, resent="unreadable")
+    if known and missing:
+        table.filter(pk__in=known).update(look_at=look_at)
+    elif known:
+        table.filter(pk__in=known).delete()
     return len(new)
 
 
@@ -200,8 +215,10 @@ def _home(row: PendingTask) -> tuple[str, str]:
 
 def _job_of(row: PendingTask) -> NewJob | None:
     try:
-        return msgspec.structs.replace(_decoder.decode(row.options), body=row.body.encode())
-    except ValueError:  # MsgspecError among them: somebody changed the row by hand
+        job = msgspec.structs.replace(_decoder.decode(row.options), body=row.body.encode())
+        check(job)
+        return job
+    except ValueError:  # MsgspecError and InvalidMessage among them: somebody changed the row by hand
         logger.exception("row %s of the task outbox cannot be read and stays", row.pk)
         return None
 

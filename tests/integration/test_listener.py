@@ -15,7 +15,7 @@ from django.db import connections, transaction
 from pytest_django import Settings
 
 import messaging
-from messaging import connection, keys, lease, log, wire
+from messaging import connection, duties, keys, lease, log, wire
 from messaging.listener import report_of
 from messaging.models import Cursor, Gap, Message
 from messaging.publisher import prepare
@@ -23,7 +23,7 @@ from tests import databases
 from tests.integration.conftest import StartListener, our_threads
 from tests.postgres import PostgresServer
 from tests.servers import TestServer
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.usefixtures("broker")
 
@@ -211,6 +211,43 @@ def test_it_goes_on_when_redis_comes_back(
     assert said[0].startswith("Redis is away")
     assert len(said) <= 4, said  # not one for each part, nor for each try
     assert list(Gap.objects.using(database).values_list("reason", flat=True)) == ["restarted"]
+
+
+def test_a_redis_that_goes_away_while_work_begins_is_begun_again(
+    sqlite: str,
+    start_listener: StartListener,
+    broker: TestServer,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
+) -> None:
+    """Half of the parts were taken for all of them: in charge, beating, and doing nothing."""
+    loops, gone = duties.loops, threading.Event()
+
+    def first_without_redis(*args: Any, **options: Any) -> Any:
+        if not gone.is_set():
+            broker.kill()
+            gone.set()
+        return loops(*args, **options)
+
+    monkeypatch.setattr(duties, "loops", first_without_redis)
+    running = start_listener(wait=False)
+    assert gone.wait(PATIENCE)
+    broker.start()
+    eventually(running.listener.in_charge.is_set)
+    wire.reset()
+    messaging.publish("c", 1)
+    eventually(lambda: stored(sqlite) == [1])
+
+
+def test_an_outage_is_not_over_because_the_listener_ends(
+    sqlite: str, start_listener: StartListener, broker: TestServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = start_listener()
+    broker.stop()
+    eventually(lambda: any(each.startswith("Redis is away") for each in words(caplog)))
+    running.stop()
+    assert not [each for each in words(caplog) if each.startswith("over")]
+    broker.start()
 
 
 def test_a_redis_that_lost_everything_under_load_costs_no_committed_message(

@@ -469,6 +469,25 @@ def test_an_entry_at_a_position_that_no_column_holds_stops_nobody(
     assert gaps(sqlite) == (["rolled back"] if at == f"{LARGEST}-{LARGEST}" else [])
 
 
+def test_a_log_that_is_made_anew_keeps_entries_of_thousands_of_fields(
+    sqlite: str, client: redis.Redis
+) -> None:
+    publish(1)
+    client.execute_command("XADD", keys.log(0), "*", *map(str, range(9000)))
+    publish(2)
+    add(
+        client,
+        b'{"specversion":"1.0","id":"1","source":"/s","type":"t","subject":"c","data":3}',
+        id=f"{2**63}-0",
+    )
+    relay_all()
+    assert stored(sqlite) == [1, 2, 3]
+    assert Quarantine.objects.using(sqlite).count() == 1
+    entries = log.between(client, 0, log.START, None, count=10)
+    assert [entry.body is None for entry in entries] == [False, True, False, False]
+    assert entries[1].raw.endswith(b" 8998 8999")
+
+
 # -- the size of a batch -----------------------------------------------------------------------------------------
 
 

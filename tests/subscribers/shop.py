@@ -13,6 +13,11 @@ def send(mail: Any) -> str:
     return "sent"
 
 
+@task(order_key=lambda mail: mail["to"])
+def send_in_turn(mail: Any) -> None:
+    calls.append(("send_in_turn", mail))
+
+
 @task(keep_results=0)
 def report(day: str = "today", *, copies: int = 1) -> None:
     calls.append(("report", day, copies))

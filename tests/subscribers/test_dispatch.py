@@ -178,6 +178,24 @@ def test_a_log_that_is_born_anew_is_dispatched_from_its_start(
     assert heard.data == [2, 3]
 
 
+def test_a_log_that_only_lost_its_epoch_is_not_dispatched_again(
+    broker: TestServer, dispatching: Dispatching
+) -> None:
+    heard = Heard("c")
+    dispatcher = dispatching()
+    messaging.publish("c", 1)
+    dispatching(dispatcher)
+    run_tasks()
+    client = broker.client()
+    client.delete(
+        keys.epoch(0), *Queue(client, "default", "default").keys
+    )  # evicted, and forgotten by the queue
+    messaging.publish("c", 2)
+    dispatching(dispatcher)
+    run_tasks()
+    assert heard.data == [1, 2]
+
+
 def test_tasks_that_a_crash_took_out_of_the_queue_are_dispatched_again(
     broker: TestServer, dispatching: Dispatching
 ) -> None:

@@ -185,6 +185,19 @@ def test_a_task_that_this_release_does_not_have_is_left_to_one_that_has(
     assert new_clock().tick([Recurring("x", SEND, every_ms=1000, catch_up="all")], 12_000) == 2
 
 
+def test_a_clock_that_was_ahead_for_a_moment_stops_no_schedule(
+    scheduled: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    found, clock, day = Recurring("x", SEND, every_ms=60_000), new_clock(), 86_400_000
+    clock.tick([found], day)
+    assert clock.tick([found], 2 * day) == 1
+    ticks = [clock.tick([found], day + minute * 60_000) for minute in range(1, 11)]
+    assert ticks == [0] + [1] * 9, "the first look goes back"
+    assert caplog.text.count("ahead of the clock of Redis") == 1
+    assert clock.tick([found], day + 10 * 60_000 - 30_000) == 0, "half a minute is no reason"
+    assert caplog.text.count("ahead of the clock of Redis") == 1
+
+
 def test_a_look_of_the_listener_uses_the_clock_of_redis(scheduled: None, broker: TestServer) -> None:
     stopping = threading.Event()
     stopping.set()

@@ -43,6 +43,15 @@ def test_items_become_calls_in_the_order_in_which_they_were_pushed(broker: TestS
     assert [mail for _, mail in shop.calls] == expected
 
 
+def test_a_key_with_a_nul_holds_up_nobody(broker: TestServer) -> None:
+    broker.client().lpush("emails", '{"to": "a\\u0000b"}', '{"to": "ann"}')
+    step(new_list("tests.subscribers.shop.send_in_turn"))
+    assert [each.job.order_key for each in waiting_tasks()] == [
+        "tests.subscribers.shop.send_in_turn:a\\0b",
+        "tests.subscribers.shop.send_in_turn:ann",
+    ]
+
+
 def test_more_than_one_batch_keeps_the_order(broker: TestServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasklists, "BATCH", 7)
     monkeypatch.setattr(tasklists, "BATCH_BYTES", 30)

@@ -146,6 +146,24 @@ def test_what_a_savepoint_took_back_leaves_no_claim_to_rows_of_others(
     assert ready(ours) == ["first"]
 
 
+def test_a_row_that_no_queue_takes_holds_up_nobody(
+    ours: RedisTaskBackend, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("messaging.taskqueue.outbox._send_now", lambda ids, using: None)
+        with transaction.atomic(using=database):
+            jobs.note.enqueue("spoiled")
+            jobs.note.enqueue("whole")
+    first = PendingTask.objects.using(database).earliest("pk")
+    first.options = (
+        first.options.replace('"priority":0', '"priority":1000') if "priority" in first.options else "{"
+    )
+    first.save()
+    assert outbox.sweep() == 1
+    assert ready(ours) == ["whole"]
+    assert waiting.look().pending == 2
+
+
 def test_what_is_not_sent_is_swept_and_twice_is_once(
     ours: RedisTaskBackend, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
