@@ -27,6 +27,7 @@ from messaging.taskqueue.waiting import WaitingTasks
 
 NEARLY_FULL = 0.9  # of MAX_LOG_ENTRIES: what is left may be minutes
 MAX_WAIT = 300.0  # seconds that a ready task may wait
+MOMENT = 10.0  # seconds that a listener's report may be old, and what it says of its lag too good
 COUNTED = 10_000  # rows are counted up to this, so that a look costs little
 
 
@@ -182,9 +183,24 @@ def _redis(status: Status, cursors: dict[int, Cursor], max_lag: float) -> None:
         lag_seconds=beat.lag_seconds,
         failures=beat.failures,
     )
+    if elsewhere := stores_elsewhere(status, late=max_lag):
+        status.problems.append(elsewhere)
     status.problems += [
         f"the listener's {part}: {failure}" for part, failure in sorted(beat.failures.items())
     ]
+
+
+def stores_elsewhere(status: Status, *, late: float) -> str:
+    """A listener that is in charge, well, and not behind, while this database lacks what it says it has stored: then
+    two sites share the keys of one Redis, and it is the other one's. "" if it does not look so."""
+    beat = status.listener
+    lag = max((each.lag_seconds for each in status.log), default=0.0)
+    if beat is None or beat.failures or lag <= max(late, MOMENT) or beat.lag_seconds > lag / 2:
+        return ""
+    return (
+        f"listener {beat.owner} says that it has stored what this database lacks: another site shares this Redis, give "
+        "each its own MESSAGING['NAMESPACE']"
+    )
 
 
 def _queues(status: Status, max_wait: float) -> None:

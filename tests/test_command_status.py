@@ -111,6 +111,22 @@ def test_what_waits_for_too_long() -> None:
 
 
 @pytest.mark.usefixtures("listener_in_charge")
+def test_a_listener_that_stores_elsewhere(broker: TestServer) -> None:
+    """Two sites with the same keys on one Redis: the one's listener takes what the other's publishes."""
+    begin = int(an_hour_ago().timestamp() * 1000)
+    broker.client().xadd(keys.log(0), {"e": "{}"}, id=f"{begin}-0")
+    said = (
+        "listener host:1:abc says that it has stored what this database lacks: another site shares this Redis"
+    )
+    assert said in problems()
+    assert said in run("messaging", "doctor").out
+    publish("orders.created", 1, outbox=False)
+    assert said in problems("--max-lag", "0")
+    broker.client().xdel(keys.log(0), f"{begin}-0")
+    assert said not in problems("--max-lag", "0"), "it may just be about to store it"
+
+
+@pytest.mark.usefixtures("listener_in_charge")
 def test_an_outbox_that_is_not_emptied() -> None:
     Message.objects.create(
         event_id=new_id(),

@@ -26,6 +26,7 @@ from messaging.status import (
     StoreStatus,
     look,
     store_status,
+    stores_elsewhere,
 )
 from messaging.tables import lacking
 from messaging.terminal.screen import counted
@@ -45,8 +46,9 @@ def examine(client: redis.Redis | None) -> Iterator[Finding]:
         return
     status = look(max_lag=TOO_LATE)
     yield from _keys(client)
+    elsewhere = stores_elsewhere(status, late=LATE)
     for each in status.log:
-        yield from _log(each, several=len(status.log) > 1)
+        yield from _log(each, several=len(status.log) > 1, elsewhere=elsewhere)
     yield from _readers(status)
     yield from _listener(status)
     if status.store is not None:
@@ -98,7 +100,7 @@ def _keys(client: redis.Redis) -> Iterator[Finding]:
 _KINDS = ((keys.log, b"stream"), (keys.epoch, b"string"), (keys.fence, b"string"))
 
 
-def _log(status: LogStatus, *, several: bool) -> Iterator[Finding]:
+def _log(status: LogStatus, *, several: bool, elsewhere: str) -> Iterator[Finding]:
     topic = f"log {status.partition}" if several else "log"
     share = status.entries / status.cap
     what = f"{counted(status.entries, 'entry', 'entries')} of {status.cap:,} ({share:.0%})"
@@ -138,9 +140,11 @@ def _log(status: LogStatus, *, several: bool) -> Iterator[Finding]:
         yield (problem if status.lag_seconds >= TOO_LATE else warning)(
             "relay",
             f"an entry has not been stored for {span(status.lag_seconds * 1000)}",
-            why="The table, the admin and the subscribers are behind; the log fills up.",
-            remedy="See the listener's log; is one running, and does the database answer?",
-            command="manage.py messaging status",
+            why=elsewhere or "The table, the admin and the subscribers are behind; the log fills up.",
+            remedy=""
+            if elsewhere
+            else "See the listener's log; is one running, and does the database answer?",
+            command='MESSAGING["NAMESPACE"] = "another-name"' if elsewhere else "manage.py messaging status",
         )
 
 
