@@ -98,9 +98,8 @@ class Listener:
                 with suppress(Empty):
                     self._wake.get(timeout=min(conf.LEASE_SECONDS / 3, tick_seconds))
         finally:
+            self._outages.close()
             self._end_work()
-            if self._failure is not None:
-                self._outages.left("listener", self._failure)
             with suppress(RedisError):
                 self._lease.release()
 

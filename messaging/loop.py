@@ -36,6 +36,7 @@ class Outages:
             set
         )  # reason -> parts that wait for its end
         self._since: dict[str, float] = {}
+        self._closed = False
 
     def began(self, part: str, reason: str, error: Exception) -> None:
         """This part cannot go on for this reason."""
@@ -58,15 +59,12 @@ class Outages:
             parts.discard(part)
             last = not parts and reason in self._since
             seconds = time.monotonic() - self._since.pop(reason) if last else 0.0
-        if last:
+        if last and not self._closed:
             self._log.warning("over after %.1f s: %s", seconds, reason)
 
-    def left(self, part: str, reason: str) -> None:
-        """This part has ended before that was over: nothing is to be said of it any more."""
-        with self._lock:
-            self._suffering[reason].discard(part)
-            if not self._suffering[reason]:
-                self._since.pop(reason, None)
+    def close(self) -> None:
+        """Everybody ends: from now on nothing is said to be over, since nobody sees it out."""
+        self._closed = True
 
 
 class Loop(threading.Thread):
@@ -119,9 +117,7 @@ class Loop(threading.Thread):
                     self._succeeded()
         finally:
             self.busy_since = None
-            if self.failure is not None:
-                self._outages.left(self.part, self.failure)
-                self.failure = None
+            self._succeeded()
             connections.close_all()
 
     def _failed(self, error: Exception) -> None:
