@@ -40,6 +40,55 @@ def heard(client: HubClient) -> list[object]:
     ]
 
 
+def sources(client: HubClient) -> list[str]:
+    """What was said of Redis."""
+    return [event.data["state"] for event in client.events if event.name == "source"]
+
+
+@pytest.mark.parametrize("how", ["frozen", "gone"])
+async def test_streams_are_told_while_redis_does_not_answer(
+    broker: TestServer, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr("messaging.live.reader.BLOCK_MS", 100)
+    monkeypatch.setattr("messaging.live.hub.LATE_SECONDS", 0.5)
+    hub = Hub()
+    hub.start()
+    try:
+        first = await HubClient(hub, "a").live()
+        if how == "frozen":
+            broker.signal(signal.SIGSTOP)
+        else:
+            broker.stop()
+        await soon(lambda: sources(first) == ["silent"])
+        second = await HubClient(hub, "a").live()
+        await soon(lambda: sources(second) == ["silent"])
+        if how == "frozen":
+            broker.signal(signal.SIGCONT)
+        else:
+            broker.start()
+        await soon(lambda: sources(first) == sources(second) == ["silent", "answers"])
+    finally:
+        await hub.close()
+
+
+async def test_a_redis_that_answers_is_not_worth_a_word(
+    broker: TestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("messaging.live.reader.BLOCK_MS", 100)
+    monkeypatch.setattr("messaging.live.hub.LATE_SECONDS", 2.0)
+    monkeypatch.setattr("messaging.live.ticker.TICK_SECONDS", 0.01)
+    hub = Hub()
+    hub.start()
+    try:
+        client = await HubClient(hub, "a").live()
+        for number in range(50):
+            publish("a", number)
+            await soon(lambda upto=number: client.payloads == list(range(upto + 1)))
+        assert sources(client) == []
+    finally:
+        await hub.close()
+
+
 @pytest.mark.parametrize("partitions", [1, 3])
 async def test_what_all_are_told_reaches_who_is_in_no_feed_just_then(
     broker: TestServer, settings: Settings, partitions: int

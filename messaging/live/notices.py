@@ -48,6 +48,11 @@ def gap(missed: Gap) -> bytes:
     return named("gap", missed.facts(), id=format_id(missed.to))
 
 
+def source(silence: float) -> bytes:
+    """Where messages come from does not answer, for so many seconds by now; or, with 0.0, it does again."""
+    return named("source", {"state": "silent" if silence else "answers", "seconds": round(silence, 1)})
+
+
 def bye(reason: str, *, clients: int = 0, limit: str = "") -> bytes:
     """Always the last, with the time to come back: many clients that are sent away together come back one by one.
     ``limit``: which one an overload is about."""

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("messaging.live")
 
-BLOCK_SECONDS = 5
-SILENCE_SECONDS = 10.0  # Redis answers each BLOCK_SECONDS at least; after this its connection counts as dead
+BLOCK_MS = 5000
+LATE_SECONDS = BLOCK_MS / 1000 + 2  # without an answer; the streams are told
+SILENCE_SECONDS = 10.0  # Redis answers each BLOCK_MS at least; after this its connection counts as dead
 MOST_ENTRIES = 1000  # of one read
 READ_BYTES = 2 * 1024 * 1024  # of one read, by the size of what was read before
 UNWATCHED_SECONDS = 0.025  # between two reads while nobody has a stream open
@@ -40,6 +41,7 @@ class Reader:
     def __init__(self, hub: Hub, partition: int) -> None:
         self.place = Place("", *log.START)
         self.failure = ""  # why Redis is being waited for
+        self.heard = asyncio.get_running_loop().time()  # when Redis last answered
         self._on_entry = False  # is that the place of an entry, or one where nothing ever stood?
         self._hub = hub
         self._partition = partition
@@ -58,6 +60,7 @@ class Reader:
                 self._succeeded()
                 pause = FIRST_PAUSE
                 while True:
+                    self.heard = link.heard
                     if await self._follow(link):
                         await self._look(link)
                     else:
@@ -105,7 +108,7 @@ class Reader:
         at = _text(self.place)
         link.send(
             (
-                ("XREAD", "COUNT", self._count, "BLOCK", BLOCK_SECONDS * 1000, "STREAMS", self._name, at),
+                ("XREAD", "COUNT", self._count, "BLOCK", BLOCK_MS, "STREAMS", self._name, at),
                 ("XRANGE", self._name, at, at),
                 ("GET", keys.epoch(self._partition)),
             ),
@@ -122,6 +125,7 @@ class Reader:
             for reply in replies:
                 if isinstance(reply, ResponseError):
                     raise reply
+            self.heard = link.heard
             reply, here, epoch = replies
             if not reply or (epoch and epoch.decode() != self.place.epoch):
                 pause.set_result(True)

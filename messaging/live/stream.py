@@ -1,6 +1,6 @@
 """A query -> one client's stream, chunk by chunk, until it ends.
 
-    hello, [gap], history or what was missed, live, then messages as they come, [position], [loss], [bye]
+    hello, [gap], history or what was missed, live, then messages as they come, [position], [loss], [source], [bye]
 
 How far a stream has read is always known, so that whatever happens (its feed has moved on without it, the log was
 trimmed, Redis came back as another) it looks for what it has missed; :mod:`messaging.live.replay`.
@@ -283,6 +283,8 @@ class Stream:
             yield chunk
         if not self.done:
             yield notices.live(self.since)
+            if self.hub.is_silent:
+                yield notices.source(self.hub.silence())
 
     def _beat(self) -> bytes:
         """A heartbeat. A client that is not behind learns with it how far it has read."""

@@ -37,6 +37,7 @@ async def tick_for_ever(hub: Hub) -> None:
             now = time.monotonic()
             try:
                 look_after(hub, now)
+                hub.look_at_source()
                 hub.trim_feeds()
                 hub.gate.forget(now)
             except Exception:

@@ -133,7 +133,7 @@ def test_the_listener_waits_and_goes_on(
 
 @pytest.mark.anyio
 async def test_open_streams_wait_and_go_on(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "BLOCK_SECONDS", 1)
+    monkeypatch.setattr(reader, "BLOCK_MS", 1000)
     monkeypatch.setattr(reader, "LONGEST_PAUSE", 0.1)
     hub = Hub()
     try:
@@ -149,7 +149,8 @@ async def test_open_streams_wait_and_go_on(proxy: Proxy, monkeypatch: pytest.Mon
             await soon(lambda n=n: client.payloads[-1:] == [n])
             await soon(lambda: not tail.failure)
         assert client.payloads == list(range(len(REFUSALS)))
-        assert {event.name for event in client.events} == {"hello", "live", "message"}
+        said = {event.name for event in client.events} - {"source"}  # that Redis does not answer, if it took long
+        assert said == {"hello", "live", "message"}
     finally:
         await hub.close()
 

@@ -134,6 +134,25 @@ def test_a_crash_of_redis_is_a_row_of_open_pages_and_of_those_opened_later(
     screenshot(later, "live-crash")
 
 
+def test_a_page_says_that_redis_does_not_answer_until_it_does(
+    fresh_site: Site, open_page: OpenPage, screenshot: Shot
+) -> None:
+    page = open_page(fresh_site)
+    open_live(page, "?channel=orders")
+    badge = page.locator("#state")
+    expect(badge).to_have_attribute("data-state", "live")
+    fresh_site.broker.stop()
+    try:
+        expect(badge).to_have_text(re.compile(r"Redis silent for \d"))
+        expect(page).to_have_title(re.compile("^⚠"))
+        screenshot(page, "live-silent")
+        page.reload()
+        expect(badge).to_have_text(re.compile(r"Redis silent for \d"))
+    finally:
+        fresh_site.broker.start()
+    expect(badge).to_have_attribute("data-state", "live")
+
+
 def test_what_was_missed_can_be_loaded_from_the_gap(page: Page, screenshot: Shot) -> None:
     server = Server(page)
     gap = named("gap", to=f"{EPOCH}.9-0", reason="overrun", missed=7, **{"from": f"{EPOCH}.1763765275001-0"})

@@ -22,9 +22,13 @@ export function backOff(attempt, retry, random = Math.random) {
   return Math.round(wait * (0.5 + random()));
 }
 
+/** Has everything been sent that the server knows of? */
+export const isCurrent = ({ name }) => name === "live" || name === "behind" || name === "silent";
+
 /**
  * `on(item)` gets, in the order of the stream:
- * {is: "state", state}         connecting, catching, live, behind {lag}, waiting {attempt, until, why}, refused {why, text}
+ * {is: "state", state}         connecting, catching, live, behind {lag}, silent {since}, waiting {attempt, until, why},
+ *                              refused {why, text}
  * {is: "hello", facts}         the server's first words
  * {is: "messages", messages}   [{id, data}]: the frame's id, and its data as text
  * {is: "live", facts}          history is over
@@ -235,6 +239,11 @@ export class Connection {
       this.#on({ is: "gap", gap: facts, id });
     } else if (name === "loss") {
       this.#on({ is: "loss", loss: facts });
+    } else if (name === "source") {
+      // The connection is whole, but the server hears nothing from Redis: nothing that is published now would come.
+      if (!session.wasLive) return;
+      if (facts.state === "silent") this.#to({ name: "silent", since: Date.now() - facts.seconds * 1000 });
+      else if (this.#state.name === "silent") this.#to({ name: "live" });
     } else if (name === "position") {
       this.#on({ is: "place", id });
     } else if (name === "bye") {
@@ -243,6 +252,7 @@ export class Connection {
   }
 
   #watchLag(ms) {
+    if (this.#state.name === "silent") this.#to({ name: "live" });
     const { name } = this.#state;
     const lag = Date.now() + this.#clock - ms;
     if (name === "live" && lag > BEHIND) this.#to({ name: "behind", lag });

@@ -1,5 +1,6 @@
 // Why there are no rows -> the words that say so, and what can be done.
 
+import { isCurrent } from "./connection.js";
 import { copyButton } from "./clipboard.js";
 import { $, el } from "./dom.js";
 
@@ -16,7 +17,7 @@ function teaching() {
 
 /** `facts`: {shown, messages, waiting, cleared, channels, from, state}; `act`: {clearSearch, allChannels, again, backToLive, when}. */
 export function showEmpty({ shown, messages, waiting, cleared, channels, from, state }, act) {
-  const settled = state.name === "live" || state.name === "behind";
+  const settled = isCurrent(state);
   let reason = "";
   if (shown) reason = "";
   else if (state.name === "refused" && state.text) reason = "refused";

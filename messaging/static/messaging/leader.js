@@ -4,7 +4,7 @@
 // connection from the earliest place where one of them stands, says whom it covers ("open"), and passes on each item.
 
 import { isHidden } from "./attention.js";
-import { Connection } from "./connection.js";
+import { Connection, isCurrent } from "./connection.js";
 import { MOST_CHANNELS, Roster } from "./roster.js";
 
 export class Leader {
@@ -153,7 +153,7 @@ export class Leader {
     const refused = this.#shared?.state.name === "refused"; // it may be otherwise by now: whoever joins was let in
     const plan = roster.plan(refused ? null : (this.#shared?.channels ?? null), this.#shared?.lastId ?? null);
     if (plan) {
-      this.#quiet = this.#told === null || this.#told.name === "live" || this.#told.name === "behind";
+      this.#quiet = this.#told === null || isCurrent(this.#told);
       this.#shared ??= new Connection(this.#url, (item) => this.#pass(item));
       this.#shared.close();
     }

@@ -116,7 +116,7 @@ function showNumbers() {
 function tick() {
   chart.update(rates, now());
   channels.update(rates, now(), address.search);
-  if (stream.state.name === "waiting") showState(stream.state);
+  if (stream.state.name === "waiting" || stream.state.name === "silent") showState(stream.state);
   showNumbers();
   setTimeout(tick, 1000 - (Date.now() % 1000) + 20);
 }

@@ -8,6 +8,7 @@ const WORDS = {
   catching: () => "Catching up",
   live: () => "Live",
   behind: ({ lag }) => `Behind by ${span(lag)}`,
+  silent: ({ since }) => `Redis silent for ${span(Date.now() - since)}`,
   waiting: ({ until, attempt }) => {
     const seconds = Math.ceil((until - Date.now()) / 1000);
     return (seconds > 0 ? `Reconnecting in ${seconds} s` : "Reconnecting") + (attempt > 1 ? `, attempt ${attempt}` : "");
@@ -23,6 +24,7 @@ const SPOKEN = {
   catching: "Catching up with the log",
   live: "Live",
   behind: "Live, but behind",
+  silent: "Redis does not answer the server, no messages come",
   waiting: "Connection lost, reconnecting",
   refused: "Refused by the server",
   stopped: "Stopped",
@@ -39,7 +41,7 @@ export function showState(state) {
   }
   const signedOut = state.name === "refused" && (state.why === 401 || state.why === 403);
   badge.disabled = state.name !== "waiting" && !signedOut;
-  badge.title = { waiting: `${state.why ?? ""}. Click to try now.`, refused: signedOut ? "You are signed out, or may no longer view messages. Click to sign in" : (state.text ?? ""), behind: "This page shows messages later than they are logged" }[state.name] ?? "";
+  badge.title = { waiting: `${state.why ?? ""}. Click to try now.`, refused: signedOut ? "You are signed out, or may no longer view messages. Click to sign in" : (state.text ?? ""), behind: "This page shows messages later than they are logged", silent: "The server has no answer from Redis: what is published meanwhile is shown when it is back" }[state.name] ?? "";
 }
 
 /** `why` is "you", "scroll" or "place" (the reader looks at a place in the past); `matching` counts the waiting messages that the search lets through, null without a search. */
@@ -67,6 +69,6 @@ export function showFoot({ store, rows, search, retention, now }) {
 }
 
 export function showTitle({ paused, waiting, state }) {
-  const mark = state === "waiting" || state === "refused" ? "⚠ " : "";
+  const mark = state === "waiting" || state === "refused" || state === "silent" ? "⚠ " : "";
   document.title = `${paused && waiting ? `(${count(waiting)}) ` : ""}${mark}Live log`;
 }

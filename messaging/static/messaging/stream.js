@@ -21,8 +21,8 @@
 //   gap(gap)    something may be missing: {reason, missed, from, to}. Reload what the page shows
 //   loss(loss)  a gap that the listener has recorded, at its place among the messages: {reason, missed, from, to, partition,
 //               noticed}. In the messages of the past, or as it is noticed after a restart of Redis
-//   state(s)    {name}: connecting, catching, live, behind {lag}, waiting {attempt, until, why}, refused {why, text}, asleep,
-//               stopped
+//   state(s)    {name}: connecting, catching, live, behind {lag}, silent {since} (the server has no answer from Redis),
+//               waiting {attempt, until, why}, refused {why, text}, asleep, stopped
 //   live(facts) history and what was missed have been delivered; from now on messages are new
 //   scope       pages with the same URL and scope share; give the user's id where several may use one browser profile
 //   share       false: a connection of its own
