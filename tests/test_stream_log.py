@@ -144,6 +144,20 @@ def test_what_nobody_has_is_a_gap(live: LiveSite, broker: TestServer) -> None:
         assert not stream.named("gap")
 
 
+def test_a_place_before_a_log_that_is_whole_misses_nothing(live: LiveSite, broker: TestServer) -> None:
+    """As of a page that looks two hours back into a site of yesterday's."""
+    numbers("w", 0, 30)
+    epoch, _, position = newest_id(live, "w").partition(".")
+    earlier = f"{epoch}.{int(position.partition('-')[0]) - 7_200_000}-0"
+    with live.listen("w", since=earlier).live() as stream:
+        assert stream.payloads == list(range(30))
+        assert not stream.named("gap")
+    broker.client().xtrim(LOG, maxlen=10, approximate=False)
+    with live.listen("w", since=earlier).live() as stream:
+        assert stream.payloads == list(range(20, 30))
+        assert [gap.data["reason"] for gap in stream.named("gap")] == ["trimmed"]
+
+
 def test_what_was_trimmed_before_it_was_stored_is_a_gap(
     live: LiveSite, relay: Process, broker: TestServer
 ) -> None:

@@ -88,7 +88,7 @@ def _source(
         return Gap(None, (Place(bounds.epoch, *bounds.last),), "reborn")
     first = Place(bounds.epoch, *(bounds.first or Place("", *bounds.last).after()[1:]))
     if since < first.before() and since[1:] != bounds.last:
-        found = stored.behind(partition, since, first, filter_)
+        found = stored.behind(partition, since, first, filter_, is_whole=bounds.entries == bounds.added)
         if found is not None:
             return found
     items = items_of((entry for entry in entries if filter_.takes(channel_of(entry.body))), since.epoch)

@@ -21,13 +21,15 @@ from messaging.relay import READER
 PAGE_ROWS = 500
 
 
-def behind(partition: int, since: Place, first: Place, filter_: Filter) -> Source | Gap | None:
+def behind(
+    partition: int, since: Place, first: Place, filter_: Filter, *, is_whole: bool
+) -> Source | Gap | None:
     """Rows between a place and the log's first entry; a gap where the table has not got them; ``None`` if there never
-    were any."""
+    were any. ``is_whole``: nothing was ever cut off the log, so that a place before all rows is one before the log."""
     rows = _rows().filter(epoch=since.epoch, partition=partition)
     queue = rows.filter(log_ms__gte=since.ms, log_ms__lte=first.ms).order_by("log_ms", "log_seq")
     queue = queue.exclude(log_ms=since.ms, log_seq__lte=since.seq)
-    if since[1:] != log.START:
+    if since[1:] != log.START and not is_whole:
         upto_here = Q(log_ms__lt=since.ms) | Q(log_ms=since.ms, log_seq__lte=since.seq)
         if rows.filter(upto_here).order_by("-log_ms", "-log_seq").first() is None:
             # No row is as old as this place: rows behind it may have been removed as well.
@@ -43,7 +45,7 @@ def behind(partition: int, since: Place, first: Place, filter_: Filter) -> Sourc
     else:
         upto = min(first.before(), relayed(partition, since.epoch))
         if upto <= since:
-            return None if since[1:] == log.START else Gap(None, (first.before(),), "trimmed")
+            return None if since[1:] == log.START or is_whole else Gap(None, (first.before(),), "trimmed")
     return Source(
         [item for row in page if filter_.takes(row.channel) and (item := _row_item(row))], upto, True
     )

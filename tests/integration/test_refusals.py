@@ -149,7 +149,9 @@ async def test_open_streams_wait_and_go_on(proxy: Proxy, monkeypatch: pytest.Mon
             await soon(lambda n=n: client.payloads[-1:] == [n])
             await soon(lambda: not tail.failure)
         assert client.payloads == list(range(len(REFUSALS)))
-        said = {event.name for event in client.events} - {"source"}  # that Redis does not answer, if it took long
+        said = {event.name for event in client.events} - {
+            "source"
+        }  # that Redis does not answer, if it took long
         assert said == {"hello", "live", "message"}
     finally:
         await hub.close()
