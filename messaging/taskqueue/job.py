@@ -132,8 +132,18 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return [each.worker for each in self.attempts if each.outcome != "released"]
 
 
+Claim = tuple[str, int]
+"""One time that a job was claimed: its id and token, which stand in every later word about it. A worker that was away
+for longer than a lease may claim a job that it still runs: then it has two claims of one id, the older one lost."""
+
+
 class Claimed(Job, frozen=True, kw_only=True):
-    """A job that is ours until its lease ends: ``id`` and ``token`` stand in every later word about it."""
+    """A job that is ours until its lease ends."""
+
+    @property
+    def claim(self) -> Claim:
+        """What tells this claim from all others of the queue."""
+        return self.id, self.token
 
 
 class Succeeded(msgspec.Struct, frozen=True, gc=False):

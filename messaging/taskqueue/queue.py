@@ -21,7 +21,7 @@ import redis.asyncio as aioredis
 
 from messaging import keys
 from messaging.taskqueue import calls
-from messaging.taskqueue.job import Claimed, Enqueued, Job, NewJob, Outcome
+from messaging.taskqueue.job import Claim, Claimed, Enqueued, Job, NewJob, Outcome
 from messaging.taskqueue.operating import STATISTICS_HOURS, STATISTICS_MINUTES, Operated
 from messaging.taskqueue.quantities import CAPS, Caps, Swept
 from messaging.taskqueue.scripting import Argument, script, translated
@@ -75,16 +75,16 @@ class Queue(Operated):
         return wait_many((self,), timeout) is not None
 
     def renew(
-        self, worker: str, held: Sequence[tuple[str, int]], lease_ms: int
-    ) -> dict[str, Literal["lost", "cancelled"]]:
-        """(id, token) pairs: their leases end ``lease_ms`` from now. Answers those that are not ours any more ("lost"),
-        and those that shall be stopped ("cancelled", whose lease is renewed all the same)."""
-        said: dict[str, Literal["lost", "cancelled"]] = {}
+        self, worker: str, held: Sequence[Claim], lease_ms: int
+    ) -> dict[Claim, Literal["lost", "cancelled"]]:
+        """Their leases end ``lease_ms`` from now. Answers those that are not ours any more ("lost"), and those that
+        shall be stopped ("cancelled", whose lease is renewed all the same)."""
+        said: dict[Claim, Literal["lost", "cancelled"]] = {}
         for start in range(0, len(held), _CHUNK):
-            flat = [part for pair in held[start : start + _CHUNK] for part in pair]
-            reply = self.run("renew", worker, lease_ms, *flat)
-            for name, why in zip(reply[::2], reply[1::2], strict=True):
-                said[name.decode()] = "cancelled" if why == b"cancelled" else "lost"
+            some = held[start : start + _CHUNK]
+            reply = self.run("renew", worker, lease_ms, *(part for claim in some for part in claim))
+            for place, why in zip(reply[::2], reply[1::2], strict=True):
+                said[some[place]] = "cancelled" if why == b"cancelled" else "lost"
         return said
 
     def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[bool]:

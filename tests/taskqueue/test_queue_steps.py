@@ -226,7 +226,7 @@ def test_after_flushall_the_queue_starts_anew(any_queue: Queue) -> None:
     any_queue.enqueue([job("a")])
     any_queue.claim("w", 1, lease_ms=10_000)
     any_queue.client.flushall()
-    assert any_queue.renew("w", [("a", 1)], 1000) == {"a": "lost"}
+    assert any_queue.renew("w", [("a", 1)], 1000) == {("a", 1): "lost"}
     assert any_queue.settle("w", [Succeeded("a", 1)]) == [False]
     assert any_queue.sweep(4).reclaimed == 0
     any_queue.enqueue([job("a")])

@@ -15,7 +15,13 @@ from messaging.taskqueue.worker.suspects import PATIENCE, Suspects, is_suspect, 
 def claimed(name: str, crashes: int = 2, max_crashes: int = 3, released: int = 0) -> Claimed:
     attempts = (Attempt("w", 0, 1, "released"),) * released
     return Claimed(
-        id=name, state=State.RUNNING, task="t", crashes=crashes, max_crashes=max_crashes, attempts=attempts
+        id=name,
+        token=1,
+        state=State.RUNNING,
+        task="t",
+        crashes=crashes,
+        max_crashes=max_crashes,
+        attempts=attempts,
     )
 
 
@@ -35,7 +41,7 @@ def test_one_suspect_runs_and_the_others_wait_until_its_outcome_is_settled() -> 
     line = Suspects(told.append)
     fresh, first, second, third = held("fresh", 0), held("first"), held("second"), held("third")
     assert line.aside([fresh, first, second, third]) == [fresh, first]
-    assert told == [messages.Waits(["second", "third"])]
+    assert told == [messages.Waits([("second", 1), ("third", 1)])]
     assert line.following() is None
     first.ended = True
     assert line.following() is None
@@ -43,7 +49,7 @@ def test_one_suspect_runs_and_the_others_wait_until_its_outcome_is_settled() -> 
     assert line.following() is None
     line.settled([first])
     assert line.following() is second
-    assert told[-1] == messages.Begins("second")
+    assert told[-1] == messages.Begins(("second", 1))
     assert line.aside([held("fourth")]) == []
 
 

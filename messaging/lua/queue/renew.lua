@@ -2,7 +2,7 @@
 -- uses keys
 -- KEYS: 1 to 25, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, 2 worker, 3 milliseconds from now, then for each job: its id, its token
--- returns { id, "lost" or "cancelled", ... } for those that it does not hold any more, or shall stop
+-- returns { place among them, "lost" or "cancelled", ... } for those that it does not hold any more, or shall stop
 local reply, leases = {}, {}
 local ids = {}
 for i = 4, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end
@@ -15,7 +15,7 @@ for n, id in ipairs(ids) do
     leases[#leases + 1] = id
   end
   if not theirs or job.cancelled_by then
-    reply[#reply + 1] = id
+    reply[#reply + 1] = n - 1
     reply[#reply + 1] = theirs and 'cancelled' or 'lost'
   end
 end

@@ -7,11 +7,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 
 import msgspec
 
 from messaging.standalone import tether
 from messaging.standalone.supervisor import CANNOT_START
+from messaging.taskqueue.job import Claim
 from messaging.taskqueue.worker import messages
 from messaging.taskqueue.worker.messages import Channel, FromProcess, Holding, Orders
 from messaging.taskqueue.worker.plan import Plan, new_mark, worker_id
@@ -42,17 +44,15 @@ class Member:
         self.channel: Channel[FromProcess] = Channel(mine, messages.from_process)
         self.worker = worker_id(plan.name, self.process.pid, mark)
         self.since = time.time()
-        self.held: dict[str, tuple[Holding, float]] = {}  # id -> what and since when (monotonic)
-        self.waiting: set[str] = set()  # of what it holds: not begun
+        self.held: dict[Claim, tuple[Holding, float]] = {}  # what and since when (monotonic)
+        self.waiting: set[Claim] = set()  # of what it holds: not begun
         self.settled_at = time.monotonic()  # the last one
         self.budget = budget
         self.begun = 0  # tasks
         self.ready = False
         self.leaving = ""  # why it is to end; it claims no more
         self.left_at = 0.0  # when it was told (monotonic)
-        self.blamed: str | None = (
-            None  # id of the task that its end is counted against; None: all that it holds
-        )
+        self.blamed: Collection[Claim] | None = None  # its end counts against these; None: all that it holds
         self.failure = ""
         self.unfinished = b""  # the start of a line that it is about to say
 
@@ -73,8 +73,8 @@ class Member:
         """How it ended, for a sentence."""
         return tether.ending(self.process.returncode)
 
-    def kill(self, *, blamed: str = "") -> None:
-        """At once. Its end counts against no task but ``blamed``."""
+    def kill(self, *, blamed: Collection[Claim] = ()) -> None:
+        """At once. Its end counts against no tasks but ``blamed``."""
         self.blamed = blamed
         self.process.kill()
 
@@ -93,12 +93,12 @@ class Member:
         """It has claimed these."""
         now = time.monotonic()
         self.begun += len(message.jobs)
-        self.held |= {holding.id: (holding, now) for holding in message.jobs}
+        self.held |= {holding.claim: (holding, now) for holding in message.jobs}
 
     def give(self, message: messages.Gave) -> None:
         """It has settled these."""
         self.settled_at = time.monotonic()
-        for each in message.ids:
+        for each in message.claims:
             self.held.pop(each, None)
             self.waiting.discard(each)
 
@@ -106,8 +106,8 @@ class Member:
         """What it holds and its end does not count against."""
         return [
             holding
-            for holding, _ in self.held.values()
-            if holding.id in self.waiting or (self.blamed is not None and holding.id != self.blamed)
+            for claim, (holding, _) in self.held.items()
+            if claim in self.waiting or (self.blamed is not None and claim not in self.blamed)
         ]
 
     def overdue(self, seconds: float) -> Holding | None:

@@ -17,11 +17,12 @@ from queue import Empty, SimpleQueue
 from messaging.errors import TaskUnknown, TaskUnreadable
 from messaging.taskqueue import running
 from messaging.taskqueue.backend import RedisTaskBackend
-from messaging.taskqueue.job import Claimed, Failed, Outcome, Released, Retry, Succeeded
+from messaging.taskqueue.job import Claim, Claimed, Failed, Outcome, Released, Retry, Succeeded
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.worker import messages
 from messaging.taskqueue.worker.held import Held
 from messaging.taskqueue.worker.sources import Sources, drawn
+from messaging.taskqueue.worker.successors import Successors
 from messaging.taskqueue.worker.suspects import Suspects
 
 logger = logging.getLogger("messaging.work")
@@ -60,12 +61,13 @@ class Feeder:
         self._events: SimpleQueue[Held | None] = SimpleQueue()
         self._unsettled: list[Held] = []
         self._hungry = True  # a claim may find something
-        self._suspects = Suspects(tell)
         self._once = threading.Lock()
         self.claiming = True
         self.quiet = False  # for now
-        self.held: dict[str, Held] = {}  # written by this thread only
+        self.held: dict[Claim, Held] = {}  # written by this thread only
         self.last_renewal = time.monotonic()  # of the leases of what is held
+        self._suspects = Suspects(tell)
+        self._successors = Successors(self.held, tell)
 
     # -- from any thread
 
@@ -99,16 +101,21 @@ class Feeder:
         self._gather(block=not self._unsettled and not self._may_claim())
         if self._unsettled or self._may_claim():
             self._trade()
-        if self._suspects:
-            self._look_after_suspects()
+        if self._suspects or self._successors:
+            self._look_after_those_who_wait()
         if not self.held and (not self.claiming or self._budget <= 0):
             stopping.set()
             self._on_empty()
 
-    def _look_after_suspects(self) -> None:
-        if self.claiming and (following := self._suspects.following()):
-            self._put_to_work([following])
-        for held in self._suspects.leaving(all_of_them=not self.claiming):
+    def _look_after_those_who_wait(self) -> None:
+        if self.claiming:
+            if following := self._suspects.following():
+                self._put_to_work([following])
+            self._put_to_work(self._suspects.aside(self._successors.following()))
+        leaving = self._suspects.leaving(all_of_them=not self.claiming)
+        if not self.claiming:
+            leaving += self._successors.leaving()
+        for held in leaving:
             held.outcome = Released(held.job.id, held.job.token)
             self.done(held)
 
@@ -162,7 +169,7 @@ class Feeder:
             gone = set(those)
             self._unsettled = [held for held in self._unsettled if held not in gone]
             for held in those:
-                del self.held[held.job.id]
+                del self.held[held.job.claim]
             self._suspects.settled(those)
             self._tell(_gave(those, _refused(outcomes, kept)))
         if jobs:
@@ -178,21 +185,24 @@ class Feeder:
             self.claiming = False
 
     def _take(self, queue: Queue, jobs: Sequence[Claimed], asked_at: float) -> None:
+        # A Redis that has lost its memory counts claims anew: what runs here may be what it has just handed out.
+        jobs = [job for job in jobs if job.claim not in self.held]
         holding = [messages.Holding(job.id, job.token, queue.name, job.task, job.timeout_ms) for job in jobs]
         self._tell(messages.Took(holding))  # before anything of theirs runs
         self._budget -= len(jobs)
         ready = []
         for job in jobs:
             held = Held(queue, job)
-            self.held[job.id] = held
+            self.held[job.claim] = held
             if self._begin(held, asked_at):
                 ready.append(held)
             else:
                 self.done(held)
-        if ready := self._suspects.aside(ready):
-            self._put_to_work(ready)
+        self._put_to_work(self._suspects.aside(self._successors.aside(ready)))
 
     def _put_to_work(self, tasks: Sequence[Held]) -> None:
+        if not tasks:
+            return
         now = time.monotonic()
         for held in tasks:
             held.started = True
@@ -216,19 +226,21 @@ class Feeder:
         return True
 
 
-def _refused(outcomes: Sequence[Outcome], kept: Sequence[bool]) -> list[str]:
-    refused = [outcome.id for outcome, ours in zip(outcomes, kept, strict=True) if not ours]
+def _refused(outcomes: Sequence[Outcome], kept: Sequence[bool]) -> list[Claim]:
+    refused = [(outcome.id, outcome.token) for outcome, ours in zip(outcomes, kept, strict=True) if not ours]
     if refused:
         logger.warning(
-            "%d outcomes came too late, their leases were lost: %s", len(refused), ", ".join(refused[:5])
+            "%d outcomes came too late, their leases were lost: %s",
+            len(refused),
+            ", ".join(job_id for job_id, _ in refused[:5]),
         )
     return refused
 
 
-def _gave(those: Sequence[Held], refused: Sequence[str]) -> messages.Gave:
-    counts = Counter(type(held.outcome) for held in those if not refused or held.job.id not in refused)
+def _gave(those: Sequence[Held], refused: Sequence[Claim]) -> messages.Gave:
+    counts = Counter(type(held.outcome) for held in those if not refused or held.job.claim not in refused)
     return messages.Gave(
-        [held.job.id for held in those],
+        [held.job.claim for held in those],
         succeeded=counts[Succeeded],
         failed=counts[Failed],
         retried=counts[Retry],

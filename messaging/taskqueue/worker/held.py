@@ -27,7 +27,9 @@ class Held:
         "attempt",
         "deadline",
         "ended",
+        "given_up",
         "job",
+        "older",
         "outcome",
         "queue",
         "runner",
@@ -42,6 +44,10 @@ class Held:
         self.attempt: Attempt | None = None  # None: it cannot be begun, and `outcome` says what becomes of it
         self.outcome: Outcome | None = None  # None at the end: nothing to settle, it is not ours any more
         self.started = self.ended = False
+        self.given_up = False  # it does not end, and holds a thread or the loop for ever
+        self.older: Held | None = (
+            None  # an attempt at the same job that still runs here: this one waits for its end
+        )
         self.since = time.monotonic()
         self.deadline: float | None = None
         self.asked_at = 0.0  # when its task was last told to stop

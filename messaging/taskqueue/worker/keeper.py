@@ -24,7 +24,7 @@ from messaging.errors import BrokerError
 from messaging.loop import Loop, Outages
 from messaging.taskqueue import draining
 from messaging.taskqueue.draining import QUIET, Asked
-from messaging.taskqueue.job import Released
+from messaging.taskqueue.job import Claim, Released
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.worker.crew import Member
 from messaging.taskqueue.worker.messages import Halt, Holding, Renewed
@@ -97,14 +97,14 @@ class Keeper:
     def _renew(self, stopping: threading.Event) -> None:
         began = time.monotonic()
         for member in self._crew():
-            by_queue: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+            by_queue: defaultdict[str, list[Claim]] = defaultdict(list)
             for holding, _ in list(member.held.values()):
-                by_queue[holding.queue].append((holding.id, holding.token))
-            for name, pairs in by_queue.items():
-                gone = self._queue(name).renew(member.worker, pairs, self._plan.lease_ms)
+                by_queue[holding.queue].append(holding.claim)
+            for name, claims in by_queue.items():
+                gone = self._queue(name).renew(member.worker, claims, self._plan.lease_ms)
                 for why in ("lost", "cancelled"):
-                    if jobs := [pair for pair in pairs if gone.get(pair[0]) == why]:
-                        member.channel.send(Halt(jobs, why))
+                    if some := [claim for claim, said in gone.items() if said == why]:
+                        member.channel.send(Halt(some, why))
             member.channel.send(Renewed())
         stopping.wait(max(0.0, began + self._plan.lease_ms / 3000 - time.monotonic()))
 

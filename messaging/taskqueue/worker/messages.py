@@ -9,6 +9,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
+from messaging.taskqueue.job import Claim
 from messaging.taskqueue.worker.plan import Plan
 
 
@@ -35,6 +36,11 @@ class Holding(msgspec.Struct, frozen=True, array_like=True):
     task: str
     timeout_ms: int
 
+    @property
+    def claim(self) -> Claim:
+        """As of the job."""
+        return self.id, self.token
+
 
 class Took(msgspec.Struct, frozen=True, tag="took"):
     """Jobs that are ours since now. Sent before any of them begins."""
@@ -45,19 +51,19 @@ class Took(msgspec.Struct, frozen=True, tag="took"):
 class Waits(msgspec.Struct, frozen=True, tag="waits"):
     """Of what it took, these have not begun: should the process die, it was not they who killed it."""
 
-    ids: list[str]
+    claims: list[Claim]
 
 
 class Begins(msgspec.Struct, frozen=True, tag="begins"):
     """One of those that waited."""
 
-    id: str
+    claim: Claim
 
 
 class Gave(msgspec.Struct, frozen=True, tag="gave"):
     """Jobs that are settled in Redis."""
 
-    ids: list[str]
+    claims: list[Claim]
     succeeded: int = 0
     failed: int = 0
     retried: int = 0
@@ -88,9 +94,9 @@ class Renewed(msgspec.Struct, frozen=True, tag="renewed"):
 
 
 class Halt(msgspec.Struct, frozen=True, tag="halt"):
-    """End these tasks, (id, token): they are another worker's now (``lost``), or nobody wants them (``cancelled``)."""
+    """End these tasks: they are another worker's now (``lost``), or nobody wants them (``cancelled``)."""
 
-    jobs: list[tuple[str, int]]
+    claims: list[Claim]
     why: Literal["lost", "cancelled"]
 
 

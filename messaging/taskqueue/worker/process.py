@@ -19,7 +19,7 @@ from contextlib import suppress
 from messaging.errors import BrokerError, MessagingError
 from messaging.loop import Loop, Outages, what_failed
 from messaging.standalone.supervisor import DRAIN_TIMED_OUT, DRAINED, STOPPING
-from messaging.taskqueue.job import Released
+from messaging.taskqueue.job import Claim, Released
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.running import Stop
 from messaging.taskqueue.worker import messages
@@ -148,8 +148,8 @@ class Process:
             match message:
                 case messages.Renewed():
                     self._feeder.last_renewal = self._heard_at
-                case messages.Halt(jobs, why):
-                    self._halt(jobs, why)
+                case messages.Halt(claims, why):
+                    self._halt(claims, why)
                 case messages.Quiet(on):
                     self._feeder.hush(on)
                 case messages.Drain(now):
@@ -184,20 +184,19 @@ class Process:
     def _renew(self) -> None:
         """What the supervisor should have done by now."""
         self._renewed_at = time.monotonic()
-        by_queue: defaultdict[Queue, list[tuple[str, int]]] = defaultdict(list)
+        by_queue: defaultdict[Queue, list[Claim]] = defaultdict(list)
         for held in list(self._feeder.held.values()):
-            by_queue[held.queue].append((held.job.id, held.job.token))
+            by_queue[held.queue].append(held.job.claim)
         with suppress(BrokerError):
-            for queue, pairs in by_queue.items():
-                gone = queue.renew(self._worker, pairs, self._plan.lease_ms)
-                for why in ("lost", "cancelled"):
-                    self._halt([pair for pair in pairs if gone.get(pair[0]) == why], why)
+            for queue, claims in by_queue.items():
+                for claim, why in queue.renew(self._worker, claims, self._plan.lease_ms).items():
+                    self._halt([claim], why)
             self._feeder.last_renewal = self._renewed_at
 
-    def _halt(self, jobs: Iterable[tuple[str, int]], why: str) -> None:
-        for job_id, token in jobs:
-            held = self._feeder.held.get(job_id)
-            if held is not None and held.job.token == token:
+    def _halt(self, claims: Iterable[Claim], why: str) -> None:
+        for claim in claims:
+            held = self._feeder.held.get(claim)
+            if held is not None:
                 self._watchdog.stop(held, Stop.LOST if why == "lost" else Stop.CANCELLED)
 
     def _drain(self) -> None:

@@ -105,7 +105,7 @@ class Staff:
                     "process %d does not react, task %s (%s) is far over its time limit: killed",
                     member.pid, stuck.id, stuck.task,
                 )  # fmt: skip
-                member.kill(blamed=stuck.id)
+                member.kill(blamed=[stuck.claim])
             elif member.lingers(EXIT_SECONDS):
                 member.kill()  # something that a task has left behind holds up its end
         now = time.monotonic()

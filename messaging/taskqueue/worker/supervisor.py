@@ -165,10 +165,10 @@ class Supervisor:
             match message:
                 case messages.Took():
                     member.take(message)
-                case messages.Waits(ids):
-                    member.waiting.update(ids)
-                case messages.Begins(job_id):
-                    member.waiting.discard(job_id)
+                case messages.Waits(claims):
+                    member.waiting.update(claims)
+                case messages.Begins(claim):
+                    member.waiting.discard(claim)
                 case messages.Gave():
                     member.give(message)
                     for name in ("succeeded", "failed", "retried", "released"):
@@ -243,16 +243,16 @@ class Supervisor:
         if self._signals >= 2 and self._code != ENDED_AT_ONCE:
             self._code = ENDED_AT_ONCE
             for member in self._staff.members:
-                member.kill(blamed="")
+                member.kill()
         elif now >= self._deadline and self._cut_at is None:
             self._code = DRAIN_TIMED_OUT
             self._cut_at = now + END_SECONDS
             for member in self._staff.members:
-                member.blamed = ""
+                member.blamed = ()
                 member.channel.send(messages.Drain(now=True))
         elif self._cut_at is not None and now >= self._cut_at:
             for member in self._staff.members:
-                member.kill(blamed="")
+                member.kill()
 
     def _heed_operator(self) -> None:
         asked = self._keeper.asked

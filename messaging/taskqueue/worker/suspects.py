@@ -51,7 +51,7 @@ class Suspects:
             self._running, *waiting = suspects
         if waiting:
             self._line.extend(waiting)
-            self._tell(messages.Waits([held.job.id for held in waiting]))
+            self._tell(messages.Waits([held.job.claim for held in waiting]))
         return [held for held in tasks if held not in waiting]
 
     def settled(self, tasks: Sequence[Held]) -> None:
@@ -65,7 +65,7 @@ class Suspects:
         if self._running is not None or not self._line:
             return None
         self._running = self._line.popleft()
-        self._tell(messages.Begins(self._running.job.id))
+        self._tell(messages.Begins(self._running.job.claim))
         return self._running
 
     def leaving(self, *, all_of_them: bool) -> list[Held]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from messaging.errors import TaskTimeout
+from messaging.taskqueue.job import Claim
 from messaging.taskqueue.running import Stop
 from messaging.taskqueue.worker.coroutines import Coroutines
 from messaging.taskqueue.worker.held import Held, TaskStopped
@@ -20,7 +21,7 @@ class Watchdog:
 
     def __init__(
         self,
-        held: Mapping[str, Held],
+        held: Mapping[Claim, Held],
         threads: Threads,
         coroutines: Coroutines,
         *,
@@ -32,7 +33,7 @@ class Watchdog:
         self._threads = threads
         self._coroutines = coroutines
         self._done = done
-        self._stopped_at: dict[tuple[str, int], float] = {}
+        self._stopped_at: dict[Claim, float] = {}
         self.given_up: list[str] = []  # ids of tasks that hold a thread or a loop for ever
 
     def look(self) -> float:
@@ -40,6 +41,8 @@ class Watchdog:
         now = time.monotonic()
         wanted = now + 1.0
         for held in list(self._held.values()):
+            if (older := held.older) is not None:
+                self.stop(older, Stop.LOST)  # its lease is the one of this newer attempt now
             if held.ended or not held.started:
                 continue
             if held.stop is not None:
@@ -50,8 +53,8 @@ class Watchdog:
                     self.stop(held, Stop.TIMEOUT)
                 wanted = min(wanted, max(now, held.deadline))
         if self._stopped_at:
-            alive = {(held.job.id, held.job.token) for held in list(self._held.values())}
-            self._stopped_at = {key: at for key, at in self._stopped_at.items() if key in alive}
+            alive = set(self._held)
+            self._stopped_at = {claim: at for claim, at in self._stopped_at.items() if claim in alive}
         return wanted - now
 
     def stop(self, held: Held, why: Stop) -> None:
@@ -59,7 +62,7 @@ class Watchdog:
         if held.attempt is None or held.stop is not None or held.ended:
             return
         held.attempt.stop = why
-        self._stopped_at[held.job.id, held.job.token] = time.monotonic()
+        self._stopped_at[held.job.claim] = time.monotonic()
         self._tell(held)
 
     def _tell(self, held: Held) -> None:
@@ -70,7 +73,7 @@ class Watchdog:
             self._threads.interrupt(held, TaskTimeout if held.stop is Stop.TIMEOUT else TaskStopped)
 
     def _insist(self, held: Held, now: float) -> None:
-        first = self._stopped_at.get((held.job.id, held.job.token), now)
+        first = self._stopped_at.get(held.job.claim, now)
         if now - first < self._patience:
             if now - held.asked_at >= self._patience / 4:  # it may have caught the first word
                 self._tell(held)
@@ -80,5 +83,6 @@ class Watchdog:
             held.job.id, held.job.task, held.stop.value if held.stop else "", self._patience,
         )  # fmt: skip
         self.given_up.append(held.job.id)
+        held.given_up = True
         held.interrupted()
         self._done(held)

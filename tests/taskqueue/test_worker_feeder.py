@@ -1,0 +1,159 @@
+"""One process's claims and acknowledgements, step by step, with a real queue and no threads."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from pytest_django import Settings
+
+from messaging.taskqueue.job import NewJob, State, new_id
+from messaging.taskqueue.queue import Queue
+from messaging.taskqueue.running import Stop
+from messaging.taskqueue.worker import messages
+from messaging.taskqueue.worker.backends import backend_of
+from messaging.taskqueue.worker.coroutines import Coroutines
+from messaging.taskqueue.worker.feeder import Feeder
+from messaging.taskqueue.worker.held import Held
+from messaging.taskqueue.worker.sources import Sources
+from messaging.taskqueue.worker.threads import Threads
+from messaging.taskqueue.worker.watchdog import Watchdog
+from tests.taskqueue.worker_settings import TASKS
+
+WORKER = "here:1:00"
+LEASE_MS = 3000
+
+
+def job(id: str = "", **options: object) -> NewJob:
+    path = "tests.taskqueue.worker_tasks.add"
+    body = b'{"task":"%b","args":[1,2]}' % path.encode()
+    return NewJob(id=id or new_id("mails"), **({"body": body, "task": path, "max_crashes": 9} | options))  # type: ignore[arg-type]
+
+
+class OneQueue:
+    """What a process claims from."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    def weights(self) -> dict[Queue, int]:
+        return {self._queue: 1}
+
+    def dry(self, queue: Queue) -> None:
+        pass
+
+    def watch(self) -> None:
+        pass
+
+
+class Bench:
+    """A feeder, what it has started and what it has told its supervisor."""
+
+    def __init__(self, queue: Queue, slots: int) -> None:
+        self.queue = queue
+        self.started: list[Held] = []
+        self.told: list[Any] = []
+        self.stopping = threading.Event()
+        self.feeder = Feeder(
+            backend_of("default"),
+            cast(Sources, OneQueue(queue)),
+            worker=WORKER,
+            slots=slots,
+            lease_ms=LEASE_MS,
+            budget=0,
+            burst=False,
+            start=self.started.extend,
+            tell=self.told.append,
+            on_empty=lambda: None,
+        )
+        self.watchdog = Watchdog(
+            self.feeder.held,
+            Threads(slots, done=self.feeder.done),
+            Coroutines(done=self.feeder.done),
+            stop_seconds=0.0,
+            done=self.feeder.done,
+        )
+
+    def step(self) -> list[Held]:
+        """What it has started."""
+        before = len(self.started)
+        self.feeder.wake()
+        self.feeder.step(self.stopping)
+        return self.started[before:]
+
+    def end(self, tasks: Sequence[Held]) -> None:
+        for held in tasks:
+            held.run()
+            self.feeder.done(held)
+
+    def lose_leases(self) -> None:
+        """Another worker takes back whatever is held."""
+        for held in self.feeder.held:
+            self.queue.client.zadd(self.queue.key["leases"], {held[0]: 1})
+        while self.queue.sweep(LEASE_MS).reclaimed == 0:
+            self.queue.client.delete(self.queue.key["sweeper"])
+
+
+@pytest.fixture
+def bench(queue: Queue, settings: Settings) -> Bench:
+    settings.TASKS = TASKS
+    return Bench(queue, slots=3)
+
+
+def test_a_job_that_is_claimed_again_where_it_still_runs_begins_when_the_older_attempt_has_ended(
+    bench: Bench,
+) -> None:
+    bench.queue.enqueue([new := job()])
+    (older,) = bench.step()
+    bench.lose_leases()
+    bench.queue.enqueue([job()])
+    (other,) = bench.step()
+    assert (new.id, 2) in bench.feeder.held
+    assert other.job.id != new.id
+    assert messages.Waits([(new.id, 2)]) in bench.told
+    bench.watchdog.look()
+    assert older.stop is Stop.LOST, "nobody wants what it does any more"
+    bench.end([older])
+    (newer,) = bench.step()
+    assert newer.job.claim == (new.id, 2)
+    assert bench.told[-1] == messages.Begins((new.id, 2))
+    assert set(bench.feeder.held) == {newer.job.claim, other.job.claim}
+    bench.end([newer, other])
+    bench.feeder.drain()
+    bench.step()
+    assert bench.feeder.held == {}
+    assert bench.stopping.is_set()
+    assert bench.queue.counts().succeeded == 2
+    assert [each.outcome for each in bench.queue.get(new.id).attempts] == ["lost", "succeeded"]  # type: ignore[union-attr]
+
+
+def test_it_goes_to_another_process_when_the_older_attempt_does_not_end(bench: Bench) -> None:
+    bench.queue.enqueue([new := job()])
+    (older,) = bench.step()
+    bench.lose_leases()
+    bench.step()
+    bench.watchdog.look()
+    bench.watchdog.look()
+    assert bench.watchdog.given_up == [new.id]
+    assert older.ended
+    assert bench.step() == [], "the older one's function still runs"
+    bench.feeder.drain()  # as its process does now
+    bench.step()
+    bench.step()
+    assert bench.stopping.is_set()
+    found = bench.queue.get(new.id)
+    assert found is not None
+    assert (found.state, [each.outcome for each in found.attempts]) == (State.READY, ["lost", "released"])
+
+
+def test_a_redis_that_counts_claims_anew_hands_out_what_runs_here(bench: Bench) -> None:
+    """An outbox enters its tasks again, under their ids, when Redis has lost them."""
+    bench.queue.enqueue([new := job()])
+    (held,) = bench.step()
+    bench.queue.client.flushall()
+    bench.queue.enqueue([new])
+    assert bench.step() == []
+    bench.end([held])
+    bench.step()
+    assert bench.queue.counts().succeeded == 1
+    assert bench.feeder.held == {}
