@@ -72,5 +72,13 @@ def delay_of(backoff: Backoff, error: BaseException, result: Any, *, failures: i
     return DEFAULT.seconds(failures, chance)
 
 
+def asked_for(seconds: object) -> float | None:
+    """What a ``RetryAfter`` says -> seconds; a moment that has passed is now. ``None``: that is no number of seconds,
+    as when a server's Retry-After header is taken at its word."""
+    if isinstance(seconds, int | float) and seconds < 0:
+        return 0.0
+    return float(seconds) if _is_a_span(seconds) else None  # type: ignore[arg-type]
+
+
 def _is_a_span(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LONGEST

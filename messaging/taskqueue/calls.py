@@ -29,6 +29,7 @@ from messaging.taskqueue.scripting import Argument
 CHUNK_JOBS = 500  # of one script: about 10 ms of the server's time
 CHUNK_BYTES = 4 * 1024 * 1024
 TRACEBACK_CHARACTERS = 16_000
+LONGEST_DELAY_MS = 2**52  # 140,000 years
 
 _OPTIONS = NewJob.__struct_fields__[2:]  # all but id and body
 _encode = msgspec.msgpack.Encoder().encode
@@ -133,7 +134,16 @@ def brief(id: bytes, packed: bytes | None) -> Job | None:
 def outcomes(given: Sequence[Outcome]) -> Iterator[bytes]:
     """Outcomes -> what one or more calls of ``settle`` take of them."""
     for start in range(0, len(given), CHUNK_JOBS):
-        yield _encode([_outcome(each) for each in given[start : start + CHUNK_JOBS]])
+        yield _encode([_encoded(each) for each in given[start : start + CHUNK_JOBS]])
+
+
+def _encoded(outcome: Outcome) -> msgspec.Raw:
+    """One that cannot be sent is a failure of its own job: it must not keep the others from ending."""
+    try:
+        return msgspec.Raw(_encode(_outcome(outcome)))
+    except (ArithmeticError, TypeError, ValueError) as error:
+        reason = f"its outcome cannot be sent: {type(error).__name__}: {error}"
+        return msgspec.Raw(_encode(_outcome(Failed(outcome.id, outcome.token, None, reason))))
 
 
 def _outcome(outcome: Outcome) -> tuple[str | int, ...]:
@@ -141,10 +151,15 @@ def _outcome(outcome: Outcome) -> tuple[str | int, ...]:
     if isinstance(outcome, Succeeded):
         return *of_what, "succeeded", outcome.result.decode(errors="replace")  # cmsgpack knows no bytes
     if isinstance(outcome, Retry):
-        return *of_what, "retry", max(int(outcome.delay_ms), 0), *_why(outcome.error)
+        return *of_what, "retry", _delay(outcome.delay_ms), *_why(outcome.error)
     if isinstance(outcome, Failed):
         return *of_what, "failed", _clean(outcome.reason)[-500:], *_why(outcome.error)
-    return *of_what, "released", max(int(outcome.delay_ms), 0)
+    return *of_what, "released", _delay(outcome.delay_ms)
+
+
+def _delay(milliseconds: float) -> int:
+    """Added to a time it stays a number that Lua and the scores of a ZSET hold exactly."""
+    return min(max(int(milliseconds), 0), LONGEST_DELAY_MS)
 
 
 def _why(error: JobError | None) -> tuple[str, str]:

@@ -22,9 +22,17 @@ from typing import Any, NamedTuple
 from django.core.exceptions import SuspiciousOperation
 from django.utils import timezone
 
-from messaging.errors import GiveUp, RetryAfter, TaskTimeout, TaskUnknown, TaskUnreadable, UnsupportedValue
+from messaging.errors import (
+    GiveUp,
+    RetryAfter,
+    TaskTimeout,
+    TaskUnknown,
+    TaskUnreadable,
+    UnsupportedValue,
+    shown,
+)
 from messaging.taskqueue.backend import RedisTaskBackend
-from messaging.taskqueue.backoff import delay_of
+from messaging.taskqueue.backoff import asked_for, delay_of
 from messaging.taskqueue.job import Claimed, Failed, JobError, Outcome, Released, Retry, Succeeded, error_of
 from messaging.taskqueue.options import Defaults, Effective, effective
 from messaging.taskqueue.payloads import decode_return, encode_return
@@ -226,7 +234,13 @@ def retry_delay(attempt: Attempt, error: BaseException) -> float | str:
     if failures >= options.max_attempts:
         return "failed" if options.max_attempts == 1 else f"failed {failures} times"
     if isinstance(error, RetryAfter):
-        return max(0.0, error.seconds)
+        if (asked := asked_for(error.seconds)) is not None:
+            return asked
+        logger.error(
+            "task id=%s asked to run again after %s, which is no number of seconds up to a year",
+            attempt.result.id,
+            shown(error.seconds),
+        )
     return delay_of(options.backoff, error, attempt.result, failures=failures, chance=attempt.chance())
 
 

@@ -49,6 +49,11 @@ def fail(how: str = "ValueError") -> None:
     }[how]
 
 
+@task(max_attempts=3, backoff=2)
+def again_after(seconds: Any) -> None:
+    raise RetryAfter(float(seconds) if seconds in ("nan", "inf", "-inf") else seconds)
+
+
 def seven(error: BaseException, result: Any) -> float:
     return 7.0 + result.attempts + len(str(error))
 

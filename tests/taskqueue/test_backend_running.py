@@ -126,6 +126,22 @@ def test_whether_and_when_it_runs_again(
     assert outcome.error["class"].endswith(how)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0.5, 500), (-3, 0), ("-inf", 0), (86400 * 365, 86400 * 365 * 1000)]
+    + [(wild, 2000) for wild in (1e9, 1e16, 1e17, 10**400, "inf", "nan", "soon", None, True)],
+)
+def test_a_wild_number_of_seconds_is_not_waited_for(
+    ours: RedisTaskBackend, queue: Queue, caplog: pytest.LogCaptureFixture, seconds: Any, expected: int
+) -> None:
+    jobs.again_after.enqueue(seconds)
+    outcome = run(attempt(ours))
+    assert isinstance(outcome, Retry)
+    assert outcome.delay_ms == expected
+    assert ("no number of seconds" in caplog.text) == (expected == 2000)
+    assert queue.settle(WORKER, [outcome]) == [True]
+
+
 def test_full_jitter_doubles_up_to_its_end() -> None:
     error, backoff = ValueError(), Exponential(first=10, most=60)
     longest = [delay_of(backoff, error, None, failures=n, chance=1.0) for n in (1, 2, 3, 4, 5, 10_000)]

@@ -128,6 +128,25 @@ def test_errors_are_kept_the_newest_ten_and_half_a_surrogate_pair_ends_nothing(a
     assert any_queue.counts().dead == 0
 
 
+@pytest.mark.parametrize("delay", [float("nan"), float("inf"), 10**19, 1e300])
+def test_an_outcome_that_cannot_be_sent_or_kept_leaves_the_others_alone(
+    any_queue: Queue, delay: float
+) -> None:
+    any_queue.enqueue([job("wild"), job("other")])
+    any_queue.claim("w", 2, lease_ms=10_000)
+    wild = Retry("wild", 1, ERROR, delay)  # type: ignore[arg-type]
+    assert any_queue.settle("w", [wild, Succeeded("other", 1)]) == [True, True]
+    counts = any_queue.counts()
+    assert counts.succeeded == 1
+    if delay in (10**19, 1e300):
+        assert counts.delayed == 1
+        assert any_queue.claim("w", 1, lease_ms=10_000) == []
+        assert names(any_queue.page(State.DELAYED)) == ["wild"]
+    else:
+        (dead,) = any_queue.page(State.DEAD)
+        assert "cannot be sent" in dead.reason
+
+
 def test_dead_letters_beyond_a_cap_are_dropped_and_counted(any_queue: Queue) -> None:
     any_queue.caps = Caps(dead=5, dead_bytes=3_000)
 
