@@ -125,7 +125,9 @@ class Queue(Operated):
     def sweep(self, lease_ms: int) -> Swept:
         """Take back jobs whose lease ran out, promote what is due, end what has expired, drop what was kept for long,
         and put right what is not where it belongs, a part of all jobs at a time. Bounded; one sweeper every
-        ``lease_ms / 4``, the others get an empty answer at once."""
+        ``lease_ms / 4``, the others get an empty answer at once. After a pause of all sweeps that is longer than half a
+        lease no lease counts as run out for another half of one: a server that stood still could not be told of
+        renewals."""
         turn = max(lease_ms // 4, 1)
         caps = (*self.caps.of_ended, *self.caps.of_dead)
         return Swept(*self.run("sweep", turn, *caps, STATISTICS_MINUTES, STATISTICS_HOURS))

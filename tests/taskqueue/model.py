@@ -41,6 +41,8 @@ class Model:
 
     most_dead: int
     now: int = 1_000_000
+    swept: int = 0  # when the latest sweep was
+    patient_until: int = 0
     seq: int = 0
     jobs: dict[str, ModelJob] = field(default_factory=dict)
     lines: dict[str, list[str]] = field(default_factory=dict)  # order key -> ids, the head first
@@ -149,10 +151,15 @@ class Model:
         else:
             job.state = "ready"
 
-    def sweep(self) -> tuple[int, int]:
+    def sweep(self, lease: int) -> tuple[int, int]:
         self.promote()
+        if self.now - self.swept > lease // 2:
+            self.patient_until = self.now + lease // 2
+        self.swept = self.now
         lost = [
-            job_id for job_id, job in self.jobs.items() if job.state == "running" and job.lease <= self.now
+            job_id
+            for job_id, job in self.jobs.items()
+            if job.state == "running" and job.lease <= self.now and self.patient_until <= self.now
         ]
         for job_id in lost:
             self.lose(job_id)

@@ -150,13 +150,13 @@ class Histories(RuleBasedStateMachine):
     def time_passes(self, ms: int) -> None:
         self.model.now += ms + 1
 
-    @rule()
-    def sweep(self) -> None:
+    @rule(lease=st.sampled_from([40, 80, 100_000]))
+    def sweep(self, lease: int) -> None:
         self.step()
         self.queue.client.delete(self.queue.key["sweeper"])
-        reclaimed, expired = self.model.sweep()
+        reclaimed, expired = self.model.sweep(lease)
         self.model.trim_dead()
-        swept = self.queue.sweep(1000)
+        swept = self.queue.sweep(lease)
         assert (swept.reclaimed, swept.expired, swept.reconciled) == (reclaimed, expired, 0), swept
 
     @rule(worker=WORKERS)

@@ -101,7 +101,7 @@ def test_order_is_priority_then_first_in_first_out(any_queue: Queue) -> None:
 def test_a_job_that_loses_its_workers_is_a_dead_letter_with_reason_and_owner(any_queue: Queue) -> None:
     any_queue.enqueue([new := job(max_crashes=1)])
     any_queue.claim("first", 1, lease_ms=1)
-    eventually(lambda: any_queue.sweep(4).reclaimed == 1)
+    eventually(lambda: any_queue.sweep(1000).reclaimed == 1)
     assert any_queue.claim("second", 1, lease_ms=60_000)[0].attempt == 2
     assert any_queue.release_worker("second") == [new.id]
     dead = any_queue.get(new.id)
@@ -109,6 +109,44 @@ def test_a_job_that_loses_its_workers_is_a_dead_letter_with_reason_and_owner(any
     assert (dead.state, dead.reason, dead.owner) == (State.DEAD, "worker lost", "second")
     assert [each.outcome for each in dead.attempts] == ["lost", "lost"]
     assert (dead.attempt, dead.tries) == (2, 0)
+
+
+def sweep_at(queue: Queue, now_ms: int, lease_ms: int) -> int:
+    """How many it has reclaimed then."""
+    queue.now = now_ms
+    queue.client.delete(queue.key["sweeper"])  # the turn of the one before is over
+    return queue.sweep(lease_ms).reclaimed
+
+
+@pytest.mark.parametrize(
+    "pause", [60_000, 8 * 3_600_000], ids=["stalled", "suspended, or its clock put forward"]
+)
+def test_leases_that_ran_out_while_nobody_could_renew_them_are_not_lost(any_queue: Queue, pause: int) -> None:
+    lease, begin = 12_000, 1_790_000_000_000
+    any_queue.now = begin
+    any_queue.enqueue([job("alive"), job("lost")])
+    any_queue.claim("w", 2, lease_ms=lease)
+    for after in range(0, lease - 1000, 3000):
+        assert sweep_at(any_queue, begin + after, lease) == 0
+    awake = begin + pause
+    assert sweep_at(any_queue, awake, lease) == 0, "the first thing that it hears may be a sweep"
+    assert sweep_at(any_queue, awake + 3000, lease) == 0
+    any_queue.now = awake + 4000
+    assert any_queue.renew("w", [("alive", 1)], lease) == {}
+    assert sweep_at(any_queue, awake + 6000, lease) == 1
+    assert any_queue.get("lost").state is State.READY  # type: ignore[union-attr]
+    back = awake - 3_600_000  # the clock was wrong, and is put back
+    assert sweep_at(any_queue, back, lease) == 0
+    assert any_queue.claim("v", 1, lease_ms=1000)
+    assert [sweep_at(any_queue, back + after, lease) for after in (3000, 6000)] == [0, 1]
+
+
+def test_a_queue_that_had_no_worker_for_long_is_swept_after_half_a_lease(any_queue: Queue) -> None:
+    any_queue.now = 1_790_000_000_000
+    any_queue.enqueue([job("old")])
+    any_queue.claim("w", 1, lease_ms=1000)
+    began = 1_790_000_000_000 + 86_400_000
+    assert [sweep_at(any_queue, began + after, 12_000) for after in (0, 3000, 6000)] == [0, 0, 1]
 
 
 def test_errors_are_kept_the_newest_ten_and_half_a_surrogate_pair_ends_nothing(any_queue: Queue) -> None:

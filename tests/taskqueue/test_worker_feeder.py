@@ -19,6 +19,7 @@ from messaging.taskqueue.worker.sources import Sources
 from messaging.taskqueue.worker.threads import Threads
 from messaging.taskqueue.worker.watchdog import Watchdog
 from tests.taskqueue.worker_settings import TASKS
+from tests.waiting import eventually
 
 WORKER = "here:1:00"
 LEASE_MS = 3000
@@ -88,10 +89,9 @@ class Bench:
 
     def lose_leases(self) -> None:
         """Another worker takes back whatever is held."""
-        for held in self.feeder.held:
-            self.queue.client.zadd(self.queue.key["leases"], {held[0]: 1})
-        while self.queue.sweep(LEASE_MS).reclaimed == 0:
-            self.queue.client.delete(self.queue.key["sweeper"])
+        for job_id, _ in self.feeder.held:
+            self.queue.client.zadd(self.queue.key["leases"], {job_id: 1})
+        eventually(lambda: self.queue.sweep(200).reclaimed)
 
 
 @pytest.fixture

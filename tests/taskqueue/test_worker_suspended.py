@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterable
 
 from messaging.taskqueue.job import State
@@ -38,3 +39,49 @@ def test_a_worker_that_claims_what_it_still_runs_runs_it_once_at_a_time_and_can_
     assert workshop.ended(after).state is State.SUCCEEDED
     assert worker.terminate() == 0
     assert queue.counts().running == 0
+
+
+def test_a_machine_that_was_suspended_goes_on(workshop: Workshop) -> None:
+    """Redis and workers stand still together, three times: no lease is taken for lost."""
+    worker = workshop.work("--queues", "suspended", "--processes", "1")
+    results = [tasks.wait.using(queue_name="suspended").enqueue(f"suspended {number}") for number in range(3)]
+    for number in range(3):
+        workshop.wait_for_mark(f"began suspended {number}")
+    pids = [workshop.server.pid, *whole(worker)]
+    for _ in range(3):
+        signal_all(pids, signal.SIGSTOP)
+        time.sleep(LEASE_SECONDS * 1.5)
+        signal_all(pids, signal.SIGCONT)
+        until_swept_again(workshop, "suspended")
+    for number in range(3):
+        workshop.set(f"suspended {number}")
+    for result in results:
+        assert [each.outcome for each in workshop.ended(result).attempts] == ["succeeded"]
+    assert worker.terminate() == 0
+
+
+def test_a_worker_that_starts_as_redis_comes_back_takes_nothing_from_another_one(workshop: Workshop) -> None:
+    worker = workshop.work("--queues", "outage", "--processes", "1")
+    result = tasks.wait.using(queue_name="outage").enqueue("outage")
+    workshop.wait_for_mark("began outage")
+    signal_all([workshop.server.pid], signal.SIGSTOP)
+    another = workshop.work("--queues", "outage", "--processes", "1")
+    another.wait_for("Redis is away")
+    time.sleep(LEASE_SECONDS * 1.5)
+    signal_all([workshop.server.pid], signal.SIGCONT)
+    until_swept_again(workshop, "outage")
+    workshop.set("outage")
+    assert [each.outcome for each in workshop.ended(result).attempts] == ["succeeded"]
+    assert worker.terminate() == another.terminate() == 0
+
+
+def until_swept_again(workshop: Workshop, name: str) -> None:
+    """Until sweeps take back what nobody holds."""
+    queue = workshop.queue(name)
+    now_ms = queue.counts().now_ms
+
+    def look() -> bool:
+        swept, patient = queue.client.hmget(queue.key["ctl"], "swept_ms", "patient_until")
+        return int(swept or 0) > max(now_ms, int(patient or 0))
+
+    eventually(look, message=workshop.words())

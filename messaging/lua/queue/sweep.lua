@@ -1,7 +1,7 @@
 -- Take back what lost workers held, and put right whatever is not where it belongs. Bounded.
 -- uses keys records moves endings
 -- KEYS: 1 to 25, those of the queue (parts/keys.lua)
--- ARGV: 1 "" or what is taken for the time, 2 milliseconds of a turn, 3 most ended jobs to keep, 4 most bytes of these,
+-- ARGV: 1 "" or what is taken for the time, 2 milliseconds of a turn: a quarter of a lease, 3 most ended jobs to keep, 4 most bytes of these,
 --       5 most dead letters, 6 milliseconds to keep those, 7 most bytes of those, 8 minutes that statistics are kept,
 --       9 hours that they are kept after that, as one count an hour
 -- returns { reclaimed, of these to the dead letters, expired, reconciled }; only zeros when it is not our turn
@@ -10,7 +10,18 @@ if not redis.call('SET', key.sweeper, '1', 'NX', 'PX', ARGV[2]) then return { 0,
 local reclaimed, died, expired, reconciled = 0, 0, 0, 0
 promote(500)
 
-local silent = redis.call('ZRANGEBYSCORE', key.leases, '-inf', now, 'LIMIT', 0, 500)
+-- Whoever stops the server or moves its clock stops everybody's renewals, and lets all leases run out. It shows in the
+-- time between two sweeps, since there is one in each turn as long as there is a worker. Nobody is lost then until the
+-- living have had the time to renew, which they do three times in a lease.
+local patience = 2 * ARGV[2]
+local swept_ms, patient_until = unpack(redis.call('HMGET', key.ctl, 'swept_ms', 'patient_until'))
+if math.abs(now - tonumber(swept_ms or 0)) > patience then patient_until = now + patience end
+redis.call('HSET', key.ctl, 'swept_ms', now, 'patient_until', patient_until or 0)
+
+local silent = {}
+if now >= tonumber(patient_until or 0) then
+  silent = redis.call('ZRANGEBYSCORE', key.leases, '-inf', now, 'LIMIT', 0, 500)
+end
 load_all(silent)
 for _, id in ipairs(silent) do
   local job = load_job(id)

@@ -53,7 +53,6 @@ class Keeper:
         self._queues: dict[str, Queue] = {}
         self._lost: SimpleQueue[Lost | None] = SimpleQueue()  # None: nothing, look up
         self._returning: Lost | None = None
-        self._not_before = 0.0  # no sweep: leases may have run out while Redis was away
         self._since = time.time()
         self._unit = worker_id(plan.name, os.getpid(), new_mark())
         self.given_back = 0
@@ -61,7 +60,7 @@ class Keeper:
         self.loops = [
             Loop("leases", self._renew, outages=outages),
             Loop("returns", self._give_back, outages=outages),
-            Loop("sweeps", self._sweep, outages=outages, recover=self._be_patient),
+            Loop("sweeps", self._sweep, outages=outages),
             Loop("heartbeats", self._beat, outages=outages),
         ]
 
@@ -126,20 +125,15 @@ class Keeper:
             self.given_back += len(queue.release_worker(lost.worker))
         self._returning = None
 
-    def _be_patient(self) -> None:
-        self._client.ping()  # a step that waits for its time asks nothing, and must not pass for a Redis that is back
-        self._not_before = time.monotonic() + self._plan.lease_ms / 3000
-
     def _sweep(self, stopping: threading.Event) -> None:
-        if time.monotonic() >= self._not_before:
-            for queue in self._all():
-                swept = queue.sweep(self._plan.lease_ms)
-                if swept.reclaimed or swept.crashed_to_dead or swept.reconciled:
-                    logger.warning(
-                        "queue %s: %d tasks of lost workers are ready again, %d went to the dead letters, "
-                        "%d were put in order",
-                        queue.name, swept.reclaimed, swept.crashed_to_dead, swept.reconciled,
-                    )  # fmt: skip
+        for queue in self._all():
+            swept = queue.sweep(self._plan.lease_ms)
+            if swept.reclaimed or swept.crashed_to_dead or swept.reconciled:
+                logger.warning(
+                    "queue %s: %d tasks of lost workers are ready again, %d went to the dead letters, "
+                    "%d were put in order",
+                    queue.name, swept.reclaimed, swept.crashed_to_dead, swept.reconciled,
+                )  # fmt: skip
         # The lock of the sweep lasts for lease / 4: asking more often than that costs next to nothing.
         stopping.wait(self._plan.lease_ms / 16000 * random.uniform(0.5, 1.0))  # noqa: S311 (jitter)
 
