@@ -207,6 +207,17 @@ def test_dead_letters(mails: Queue) -> None:
     assert "There are no such dead letters." in run("dead", "list").err
 
 
+def test_a_dead_letter_whose_unique_key_another_task_holds_stays(mails: Queue) -> None:
+    (dead,) = kill(1, unique="digest")
+    (holder,) = enqueue(1, unique="digest")
+    ran = run("dead", "retry", dead)
+    assert ran.code == 1
+    assert "1 dead letter not retried: a task of the same unique key is in the queue." in ran.err
+    assert "none any more" not in ran.err
+    assert mails.cancel(holder, "me")
+    assert "1 dead letter retried." in run("dead", "retry", dead).err
+
+
 def test_a_dead_letter_again_with_other_arguments(mails: Queue) -> None:
     (dead,) = kill(1, task="tests.taskqueue.jobs.add", args=[1])
     assert "It could be called so." in run("dead", "retry", dead, "--kwargs", '{"b": 2}', "--dry-run").err

@@ -246,20 +246,29 @@ def _put_groups(
 
 
 def _act(command: TerminalCommand, action: Action, letters: list[Letter] | Search, *, asked: int) -> None:
-    done = looked = 0
+    done = looked = locked = 0
     with Stop() as stop, StatusLine(command.talk, shown=is_terminal(command.stderr)) as status:
         # All are found before the first is touched: a retry that fails again at once is not met a second time.
         for letter, changed in _some(act(action, [*letters], who()), stop):
-            del letter
             looked += 1
             done += changed
+            locked += not changed and _is_dead(letter)
             status.show(f"{looked:,}")
     verb = "retried" if action == "retry" else "discarded"
     command.say(f"{counted(done, 'dead letter')} {verb}.")
-    if missing := max(asked, looked) - done:
+    if locked:
+        command.say(
+            f"{counted(locked, 'dead letter')} not {verb}: a task of the same unique key is in the queue."
+        )
+    if missing := max(asked, looked) - done - locked:
         command.say(f"{counted(missing, 'task')} were none, or are none any more.")
-    if missing or stop.asked:
+    if locked or missing or stop.asked:
         sys.exit(FAILED)
+
+
+def _is_dead(letter: Letter) -> bool:
+    job = letter.queue.get(letter.job.id)
+    return job is not None and job.state is State.DEAD
 
 
 def _some(pairs: Iterator[tuple[Letter, bool]], stop: Stop) -> Iterator[tuple[Letter, bool]]:

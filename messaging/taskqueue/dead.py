@@ -157,7 +157,8 @@ def grouped(letters: Iterable[Letter]) -> list[tuple[Operated, DeadGroup]]:
 
 
 def act(action: Action, letters: Iterable[Letter], by: str) -> Iterator[tuple[Letter, bool]]:
-    """Back to their queues or away, some at a time; with each whether it still was a dead letter."""
+    """Back to their queues or away, some at a time; with each whether that was done: it may be no dead letter any
+    more, or another task holds its unique lock."""
     by_queue: defaultdict[tuple[str, str], list[Letter]] = defaultdict(list)
     for letter in letters:
         by_queue[letter.queue.alias, letter.queue.name].append(letter)

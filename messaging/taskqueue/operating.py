@@ -270,7 +270,8 @@ class Operated:
         return sum(self.discard(state, self.ids(state, 0, limit)))
 
     def retry_dead(self, ids: Sequence[str], by: str) -> list[bool]:
-        """Dead letters back to ready with fresh budgets, their history kept; ``False`` for each that is none."""
+        """Dead letters back to ready with fresh budgets, their history kept; ``False`` for each that is none, or whose
+        unique lock another job holds."""
         return [bool(done) for done in self.run("retry_dead", by, *ids)] if ids else []
 
     def discard_dead(self, ids: Sequence[str], by: str) -> list[bool]:

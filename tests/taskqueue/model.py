@@ -55,14 +55,11 @@ class Model:
     def enqueue(self, new: NewJob) -> tuple[str, bool]:
         if new.id in self.jobs:
             return new.id, False
-        if new.unique and new.unique in self.locks:
-            holder, until = self.locks[new.unique]
-            if until == 0 or until > self.now:
-                return holder, False
+        if holder := self.lock_holder(new.unique):
+            return holder, False
         job = self.jobs[new.id] = ModelJob(new, self.next_seq(), new.due_ms)
         self.admit(new.id, job)
-        if new.unique:
-            self.locks[new.unique] = new.id, self.now + new.unique_ms if new.unique_ms else 0
+        self.take_lock(new.id, new)
         return new.id, True
 
     def admit(self, job_id: str, job: ModelJob) -> None:
@@ -183,10 +180,22 @@ class Model:
         job.cancelled |= changes
         return changes
 
-    def revive(self, job_id: str) -> None:
+    def lock_holder(self, digest: str) -> str | None:
+        holder, until = self.locks.get(digest, ("", 0))
+        return holder if holder and (until == 0 or until > self.now) else None
+
+    def take_lock(self, job_id: str, new: NewJob) -> None:
+        if new.unique:
+            self.locks[new.unique] = job_id, self.now + new.unique_ms if new.unique_ms else 0
+
+    def revive(self, job_id: str) -> bool:
         job = self.jobs[job_id]
+        if self.lock_holder(job.new.unique) not in (None, job_id):
+            return False
+        self.take_lock(job_id, job.new)
         job.crashes, job.forgiven, job.due, job.seq = 0, job.attempt, self.now, self.next_seq()
         self.admit(job_id, job)
+        return True
 
     def trim_dead(self) -> None:
         dead = sorted((job.ended, job_id) for job_id, job in self.jobs.items() if job.state == "dead")

@@ -188,8 +188,7 @@ class Histories(RuleBasedStateMachine):
         dead = [job_id for job_id, job in self.model.jobs.items() if job.state == "dead"]
         if dead:
             job_id = data.draw(st.sampled_from(dead))
-            self.model.revive(job_id)
-            assert self.queue.retry_dead([job_id], "me") == [True]
+            assert self.queue.retry_dead([job_id], "me") == [self.model.revive(job_id)]
 
     @invariant()
     def every_job_is_as_the_model_says(self) -> None:

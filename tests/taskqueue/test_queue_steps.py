@@ -380,6 +380,31 @@ def test_unique_jobs_name_their_holder(queue: Queue) -> None:
     assert queue.enqueue([job(unique="digest")])[0].is_new
 
 
+@pytest.mark.parametrize("unique_ms", [0, 60_000])
+def test_a_dead_letter_takes_its_unique_lock_again_or_stays(queue: Queue, unique_ms: int) -> None:
+    def kill(name: str) -> None:
+        (claimed,) = queue.claim("w", 1, lease_ms=10_000)
+        assert claimed.id == name
+        queue.settle("w", [Failed(name, claimed.token, ERROR, "no use")])
+
+    queue.now = 1_000_000
+    queue.enqueue([job("a", unique="digest", unique_ms=unique_ms)])
+    kill("a")
+    queue.now += 1000
+    assert queue.retry_dead(["a"], "me") == [True]
+    queue.now += 59_500  # the time of the lock is counted from there
+    (answer,) = queue.enqueue([job("b", unique="digest", unique_ms=unique_ms)])
+    assert (answer.id, answer.is_new, answer.at_ms) == ("a", False, 1_000_000)
+    kill("a")
+    queue.now += 1000
+    assert queue.enqueue([job("b", unique="digest", unique_ms=unique_ms)])[0].is_new
+    assert queue.retry_dead(["a"], "me") == [False]
+    assert queue.counts().dead == 1
+    kill("b")
+    queue.now += 60_000
+    assert queue.retry_dead(["a", "b"], "me") == [True, False], "both want the same lock"
+
+
 def test_what_is_wrong_with_a_job_is_said(queue: Queue) -> None:
     for wrong in (
         job("x" * 64),

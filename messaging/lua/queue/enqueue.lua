@@ -1,5 +1,5 @@
 -- New jobs enter the queue, unless their id is there already or somebody holds their unique lock.
--- uses keys records moves plain
+-- uses keys records moves plain unique
 -- KEYS: 1 to 25, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, then for each job: its id, its options (MessagePack; "" if they are those
 --       of the one before), its body
@@ -9,31 +9,11 @@ local ids, reply, new = {}, { now }, 0
 for i = 2, #ARGV, 3 do ids[#ids + 1] = ARGV[i] end
 load_all(ids)
 
-local function holder_of(digest) -- who holds a unique lock, and since when
-  local lock = redis.call('HGET', key.unique, digest)
-  if not lock then return end
-  local ends = redis.call('ZSCORE', key.locks, digest)
-  local since, id = string.match(lock, '^(%d+):(.*)$')
-  if ends and tonumber(ends) <= now then return end
-  if not ends then
-    local job = load_job(id)
-    if not job or job.finished_ms then return end
-  end
-  return id, tonumber(since)
-end
-
 local function enter(id, job, body)
   job.seq, job.enqueued_ms, job.size = next_sequence(), now, #body
   admit(id, job)
   if job.expires_ms then redis.call('ZADD', key.expiring, job.expires_ms, id) end
-  if job.unique then
-    redis.call('HSET', key.unique, job.unique, string.format('%.0f:%s', now, id))
-    if job.unique_ms then
-      redis.call('ZADD', key.locks, now + job.unique_ms, job.unique)
-    else
-      redis.call('ZREM', key.locks, job.unique) -- of an earlier holder, whose time is over
-    end
-  end
+  if job.unique then take_lock(id, job) end
   later(fields, key.bodies, id, body)
   new = new + 1
 end
