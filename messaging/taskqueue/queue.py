@@ -112,6 +112,17 @@ class Queue(Operated):
             jobs += self._taken(reply[1])
         return done, jobs
 
+    def claims_of(self, worker: str) -> list[Claim]:
+        """What a worker holds, by the queue's knowledge: also what was claimed by a call whose reply was lost. It reads
+        all that runs in this queue."""
+        claims: list[Claim] = []
+        cursor = b"0"
+        while True:
+            cursor, *found = self.run("claims_of", worker, cursor, _CHUNK)
+            claims += [(name.decode(), token) for name, token in zip(found[::2], found[1::2], strict=True)]
+            if cursor == b"0":
+                return list(dict.fromkeys(claims))  # a scan may show one twice
+
     def release_worker(self, worker: str) -> list[str]:
         """A worker is known to be dead: what it held, ready again or dead, accounted as by :meth:`sweep`."""
         ids: list[str] = []

@@ -166,10 +166,15 @@ class Model:
         return len(lost), len(late)
 
     def release_worker(self, worker: str) -> set[str]:
-        held = {job_id for job_id, job in self.jobs.items() if job.state == "running" and job.owner == worker}
+        held = set(self.held_by(worker))
         for job_id in held:
             self.lose(job_id)
         return held
+
+    def held_by(self, worker: str) -> dict[str, ModelJob]:
+        return {
+            job_id: job for job_id, job in self.jobs.items() if (job.state, job.owner) == ("running", worker)
+        }
 
     def cancel(self, job_id: str) -> bool:
         job = self.jobs[job_id]

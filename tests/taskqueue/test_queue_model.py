@@ -160,6 +160,11 @@ class Histories(RuleBasedStateMachine):
         assert (swept.reclaimed, swept.expired, swept.reconciled) == (reclaimed, expired, 0), swept
 
     @rule(worker=WORKERS)
+    def look_at_claims(self, worker: str) -> None:
+        theirs = {(job_id, job.token) for job_id, job in self.model.held_by(worker).items()}
+        assert set(self.queue.claims_of(worker)) == theirs
+
+    @rule(worker=WORKERS)
     def worker_dies(self, worker: str) -> None:
         self.step()
         expected = self.model.release_worker(worker)

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 from pytest_django import Settings
 
+from messaging.errors import BrokerUnavailable
 from messaging.taskqueue.job import NewJob, State, new_id
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.running import Stop
@@ -94,6 +95,22 @@ class Bench:
         eventually(lambda: self.queue.sweep(200).reclaimed)
 
 
+class Broken:
+    """A link that loses replies: the server does what it is asked, and nobody hears of it."""
+
+    def __init__(self, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.loses = True
+        exchange = queue.exchange
+
+        def lossy(*arguments: Any, **more: Any) -> Any:
+            reply = exchange(*arguments, **more)
+            if self.loses:
+                raise BrokerUnavailable("the reply was lost", maybe_sent=True)
+            return reply
+
+        monkeypatch.setattr(queue, "exchange", lossy)
+
+
 @pytest.fixture
 def bench(queue: Queue, settings: Settings) -> Bench:
     settings.TASKS = TASKS
@@ -157,3 +174,37 @@ def test_a_redis_that_counts_claims_anew_hands_out_what_runs_here(bench: Bench) 
     bench.step()
     assert bench.queue.counts().succeeded == 1
     assert bench.feeder.held == {}
+
+
+def test_what_was_claimed_by_a_call_whose_reply_was_lost_is_handed_back_and_has_not_crashed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.queue.enqueue([new := job(max_crashes=0), other := job()])
+    link = Broken(bench.queue, monkeypatch)
+    for _ in range(5):
+        with pytest.raises(BrokerUnavailable):
+            bench.step()
+        assert bench.queue.counts().running == 2
+        assert bench.feeder.held == {}
+    link.loses = False
+    started = bench.step()
+    assert {held.job.id: (held.job.attempt, held.job.crashes) for held in started} == {
+        new.id: (1, 0),
+        other.id: (1, 0),
+    }
+    bench.end(started)
+    bench.step()
+    assert bench.queue.counts().succeeded == 2
+
+
+def test_it_is_handed_back_at_the_end_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.queue.enqueue([new := job(max_crashes=0)])
+    Broken(bench.queue, monkeypatch)
+    with pytest.raises(BrokerUnavailable):
+        bench.step()
+    bench.feeder.drain()
+    bench.step()
+    assert bench.stopping.is_set()
+    found = bench.queue.get(new.id)
+    assert found is not None
+    assert (found.state, found.attempt, found.crashes) == (State.READY, 0, 0)

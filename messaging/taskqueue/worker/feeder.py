@@ -12,9 +12,10 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
-from messaging.errors import TaskUnknown, TaskUnreadable
+from messaging.errors import BrokerError, TaskUnknown, TaskUnreadable
 from messaging.taskqueue import running
 from messaging.taskqueue.backend import RedisTaskBackend
 from messaging.taskqueue.job import Claim, Claimed, Failed, Outcome, Released, Retry, Succeeded
@@ -60,6 +61,7 @@ class Feeder:
         self._on_empty = on_empty
         self._events: SimpleQueue[Held | None] = SimpleQueue()
         self._unsettled: list[Held] = []
+        self._unanswered: set[Queue] = set()  # their latest claim has not been answered
         self._hungry = True  # a claim may find something
         self._once = threading.Lock()
         self.claiming = True
@@ -104,6 +106,8 @@ class Feeder:
         if self._suspects or self._successors:
             self._look_after_those_who_wait()
         if not self.held and (not self.claiming or self._budget <= 0):
+            with suppress(BrokerError):  # Redis may be away
+                self._give_back_strays(*self._unanswered)
             stopping.set()
             self._on_empty()
 
@@ -162,9 +166,14 @@ class Feeder:
 
     def _exchange(self, queue: Queue, those: Sequence[Held], count: int) -> int:
         """How many jobs have come."""
+        if queue in self._unanswered:
+            self._give_back_strays(queue)
+        if count:
+            self._unanswered.add(queue)
         outcomes = [outcome for held in those if (outcome := held.settled()) is not None]
         asked_at = time.monotonic()
         kept, jobs = queue.exchange(self._worker, outcomes, count, lease_ms=self._lease_ms)
+        self._unanswered.discard(queue)
         if those:
             gone = set(those)
             self._unsettled = [held for held in self._unsettled if held not in gone]
@@ -175,6 +184,14 @@ class Feeder:
         if jobs:
             self._take(queue, jobs, asked_at)
         return len(jobs)
+
+    def _give_back_strays(self, *queues: Queue) -> None:
+        """A claim whose reply was lost may have taken jobs that nobody here knows of. They have not begun: should their
+        leases run out, each would count as a crash, and a few such replies send a job to the dead letters."""
+        for queue in queues:
+            strays = [claim for claim in queue.claims_of(self._worker) if claim not in self.held]
+            queue.settle(self._worker, [Released(*claim) for claim in strays])
+            self._unanswered.discard(queue)
 
     def _go_without(self) -> None:
         """There is nothing for the slots that are free."""
