@@ -1,6 +1,7 @@
 """One process's claims and acknowledgements, step by step, with a real queue and no threads."""
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -8,6 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from messaging.errors import BrokerUnavailable
+from messaging.taskqueue import running
 from messaging.taskqueue.job import NewJob, State, new_id
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.running import Stop
@@ -51,7 +53,7 @@ class OneQueue:
 class Bench:
     """A feeder, what it has started and what it has told its supervisor."""
 
-    def __init__(self, queue: Queue, slots: int) -> None:
+    def __init__(self, queue: Queue, slots: int, lease_ms: int = LEASE_MS) -> None:
         self.queue = queue
         self.started: list[Held] = []
         self.told: list[Any] = []
@@ -61,7 +63,7 @@ class Bench:
             cast(Sources, OneQueue(queue)),
             worker=WORKER,
             slots=slots,
-            lease_ms=LEASE_MS,
+            lease_ms=lease_ms,
             budget=0,
             burst=False,
             start=self.started.extend,
@@ -208,3 +210,45 @@ def test_it_is_handed_back_at_the_end_too(bench: Bench, monkeypatch: pytest.Monk
     found = bench.queue.get(new.id)
     assert found is not None
     assert (found.state, found.attempt, found.crashes) == (State.READY, 0, 0)
+
+
+def test_what_a_process_has_claimed_before_it_was_frozen_is_handed_back(
+    queue: Queue, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.TASKS = TASKS
+    bench = Bench(queue, slots=2, lease_ms=300)
+    exchange = queue.exchange
+
+    def frozen(*arguments: Any, **more: Any) -> Any:
+        reply = exchange(*arguments, **more)
+        time.sleep(0.25)
+        return reply
+
+    monkeypatch.setattr(queue, "exchange", frozen)
+    queue.enqueue([job()])
+    assert bench.step() == []
+    monkeypatch.undo()
+    (held,) = bench.step()
+    assert [each.outcome for each in held.job.attempts] == ["released", ""]
+    bench.end([held])
+    bench.step()
+
+
+def test_one_that_takes_long_to_load_keeps_nobody_behind_it_from_beginning(
+    queue: Queue, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first task imports what it needs; the supervisor knows of all of them and renews their leases."""
+    settings.TASKS = TASKS
+    bench = Bench(queue, slots=2, lease_ms=300)
+    begin = running.begin
+
+    def slow(*arguments: Any) -> Any:
+        time.sleep(0.25)
+        return begin(*arguments)
+
+    monkeypatch.setattr(running, "begin", slow)
+    queue.enqueue([job(), job()])
+    started = bench.step()
+    assert len(started) == 2
+    bench.end(started)
+    bench.step()

@@ -67,7 +67,6 @@ class Feeder:
         self.claiming = True
         self.quiet = False  # for now
         self.held: dict[Claim, Held] = {}  # written by this thread only
-        self.last_renewal = time.monotonic()  # of the leases of what is held
         self._suspects = Suspects(tell)
         self._successors = Successors(self.held, tell)
 
@@ -207,11 +206,16 @@ class Feeder:
         holding = [messages.Holding(job.id, job.token, queue.name, job.task, job.timeout_ms) for job in jobs]
         self._tell(messages.Took(holding))  # before anything of theirs runs
         self._budget -= len(jobs)
+        # Was this process frozen since it asked? Then they may be another one's by now: no renewal has covered them,
+        # since the supervisor learns of them only here. From here on it renews them, however long they take to begin.
+        frozen = time.monotonic() - asked_at > self._lease_ms / 1500
         ready = []
         for job in jobs:
-            held = Held(queue, job)
-            self.held[job.claim] = held
-            if self._begin(held, asked_at):
+            held = self.held[job.claim] = Held(queue, job)
+            if frozen:
+                held.outcome = Released(job.id, job.token)
+                self.done(held)
+            elif self._begin(held):
                 ready.append(held)
             else:
                 self.done(held)
@@ -228,17 +232,11 @@ class Feeder:
                 held.deadline = now + seconds
         self._start(tasks)
 
-    def _begin(self, held: Held, asked_at: float) -> bool:
-        job = held.job
-        if time.monotonic() - max(asked_at, self.last_renewal) > self._lease_ms / 1500:
-            held.outcome = Released(
-                job.id, job.token
-            )  # this process was frozen: it may be another one's by now
-            return False
+    def _begin(self, held: Held) -> bool:
         try:
-            held.attempt = running.begin(self._backend, held.queue.name, job)
+            held.attempt = running.begin(self._backend, held.queue.name, held.job)
         except (TaskUnknown, TaskUnreadable) as error:
-            held.outcome = running.refused(job, error)
+            held.outcome = running.refused(held.job, error)
             return False
         return True
 

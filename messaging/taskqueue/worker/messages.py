@@ -90,7 +90,8 @@ class Loaded(msgspec.Struct, frozen=True, tag="loaded"):
 
 
 class Renewed(msgspec.Struct, frozen=True, tag="renewed"):
-    """The supervisor has just renewed all leases."""
+    """The supervisor has just renewed all leases that it knows of: a process that does not hear it for long renews its
+    own."""
 
 
 class Halt(msgspec.Struct, frozen=True, tag="halt"):

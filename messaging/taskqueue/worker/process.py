@@ -146,8 +146,6 @@ class Process:
         for message in self._channel.receive():
             self._heard_at = time.monotonic()
             match message:
-                case messages.Renewed():
-                    self._feeder.last_renewal = self._heard_at
                 case messages.Halt(claims, why):
                     self._halt(claims, why)
                 case messages.Quiet(on):
@@ -191,7 +189,6 @@ class Process:
             for queue, claims in by_queue.items():
                 for claim, why in queue.renew(self._worker, claims, self._plan.lease_ms).items():
                     self._halt([claim], why)
-            self._feeder.last_renewal = self._renewed_at
 
     def _halt(self, claims: Iterable[Claim], why: str) -> None:
         for claim in claims:
