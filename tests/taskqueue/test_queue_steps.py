@@ -244,6 +244,35 @@ def test_results_beyond_their_cap_make_room(any_queue: Queue) -> None:
     assert counts.succeeded + counts.ended_dropped == 20
 
 
+def test_of_results_and_of_what_was_cancelled_the_oldest_makes_room(any_queue: Queue) -> None:
+    any_queue.caps = Caps(ended_bytes=2_500)
+    any_queue.now = 1_000_000
+
+    def end(name: str, *, cancelled: bool = False) -> None:
+        any_queue.now = int(any_queue.now) + 1
+        any_queue.enqueue([job(name, body=b"x" * 1000)])
+        if cancelled:
+            assert any_queue.cancel(name, "me")
+            return
+        (claimed,) = any_queue.claim("w", 1, lease_ms=10_000)
+        any_queue.settle("w", [Succeeded(name, claimed.token)])
+
+    def kept() -> set[str]:
+        states = (State.SUCCEEDED, State.CANCELLED)
+        return {each.id for state in states for each in any_queue.page(state)}
+
+    for number in range(4):
+        end(f"cancelled {number}", cancelled=True)
+    end("first")
+    assert kept() == {"cancelled 2", "cancelled 3", "first"}, "as much as one step of one outcome drops"
+    end("second")
+    assert kept() == {"first", "second"}
+    end("late", cancelled=True)
+    sweep_at(any_queue, int(any_queue.now) + 1, 10_000)
+    assert kept() == {"second", "late"}
+    assert any_queue.counts().ended_dropped == 5
+
+
 def test_pause_and_resume(any_queue: Queue) -> None:
     any_queue.enqueue([job()])
     assert any_queue.pause("me", "a fire")

@@ -98,8 +98,8 @@ for i = 1, #found[2], 2 do
 end
 redis.call('HSET', key.ctl, 'cursor', found[1])
 
-local caps = { tonumber(ARGV[3]), tonumber(ARGV[4]) }
-for _, name in ipairs({ key.succeeded, key.cancelled, key.expired }) do trim_ended(name, 1000, caps[1], caps[2]) end
+for _, name in ipairs({ key.succeeded, key.cancelled, key.expired }) do trim_ended(name, 1000, tonumber(ARGV[3])) end
+trim_ended_bytes(1000, tonumber(ARGV[4]))
 trim_dead(1000, tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]))
 for _, digest in ipairs(redis.call('ZRANGEBYSCORE', key.locks, '-inf', now, 'LIMIT', 0, 500)) do
   redis.call('ZREM', key.locks, digest)

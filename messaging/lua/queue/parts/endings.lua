@@ -93,20 +93,39 @@ local function drop_from(name, ids)
   return #ids
 end
 
-local function trim_ended(name, most, cap, cap_bytes) -- by time, then the oldest beyond the caps; how many of these
-  drop_from(name, redis.call('ZRANGEBYSCORE', name, '-inf', now, 'LIMIT', 0, most))
-  local beyond = math.min(redis.call('ZCARD', name) - cap, most)
-  local dropped = beyond > 0 and drop_from(name, redis.call('ZRANGE', name, 0, beyond - 1)) or 0
-  for _ = 1, most do
-    if size_of('ended_bytes') <= cap_bytes then break end
-    local oldest = redis.call('ZRANGE', name, 0, 0)
-    if not oldest[1] then break end
-    dropped = dropped + drop_from(name, oldest)
-  end
+local function note_dropped(dropped)
   if dropped > 0 then
     grow('ended_dropped', dropped)
     count('dropped', dropped)
   end
+end
+
+local function trim_ended(name, most, cap) -- by time, then those beyond the cap
+  drop_from(name, redis.call('ZRANGEBYSCORE', name, '-inf', now, 'LIMIT', 0, most))
+  local beyond = math.min(redis.call('ZCARD', name) - cap, most)
+  if beyond > 0 then note_dropped(drop_from(name, redis.call('ZRANGE', name, 0, beyond - 1))) end
+end
+
+local function first_ended(name) -- of one kind: the one that is dropped next, and when it ended
+  local id = redis.call('ZRANGE', name, 0, 0)[1]
+  local job = id and load_job(id)
+  return id and { name = name, id = id, at = job and job.finished_ms or 0 }
+end
+
+local function trim_ended_bytes(most, cap_bytes) -- the oldest of all kinds, which share the cap
+  if size_of('ended_bytes') <= cap_bytes then return end
+  local firsts, dropped = {}, 0
+  for _, name in ipairs({ key.succeeded, key.cancelled, key.expired }) do firsts[name] = first_ended(name) end
+  while dropped < most and size_of('ended_bytes') > cap_bytes do
+    local oldest
+    for _, first in pairs(firsts) do
+      if not oldest or first.at < oldest.at then oldest = first end
+    end
+    if not oldest then break end
+    dropped = dropped + drop_from(oldest.name, { oldest.id })
+    firsts[oldest.name] = first_ended(oldest.name)
+  end
+  note_dropped(dropped)
 end
 
 local function trim_dead(most, cap, cap_ms, cap_bytes)

@@ -58,7 +58,8 @@ local function settle_all(worker, packed, caps)
     end
     reply[i] = theirs and 1 or 0
   end
-  trim_ended(key.succeeded, 2 * #reply, tonumber(caps[1]), tonumber(caps[2]))
+  trim_ended(key.succeeded, 2 * #reply, tonumber(caps[1]))
+  trim_ended_bytes(2 * #reply, tonumber(caps[2]))
   if died then trim_dead(100, tonumber(caps[3]), tonumber(caps[4]), tonumber(caps[5])) end
   return reply
 end
