@@ -8,6 +8,7 @@ import subprocess
 from base64 import b64decode
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.commands import run
 from tests.conftest import Manage
 from tests.processes import Process
 from tests.servers import TestServer
+from tests.shells import shell
 from tests.sites import Database
 from tests.stored import Stored, stored
 from tests.waiting import eventually
@@ -315,6 +317,45 @@ def test_a_refusal_that_waiting_does_not_heal_ends_it(manage: Manage, broker: Te
     assert process.wait() == 1
     assert "Redis refuses, 2 lines not published" in process.stderr
     assert "WRONGTYPE" in process.stderr
+
+
+def test_a_reader_of_the_report_that_leaves_does_not_end_the_publishing(
+    broker: TestServer, short_directory: Path, events: Events
+) -> None:
+    ran = shell("seq 1 20000 | manage.py publish c - --json-output | head -n 1", broker, short_directory)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["channel"] == "c"
+    said, summary = ran.stderr.splitlines()
+    assert said == (
+        "publish: stdout takes nothing more (its reader is gone): publishing goes on, where messages are is not "
+        "printed any more"
+    )
+    assert summary.startswith("20,000 messages published to c in ")
+    assert data_of(events) == list(range(1, 20_001))
+
+
+def test_nobody_who_hears_what_it_says_does_not_end_it_either(
+    broker: TestServer, short_directory: Path, events: Events
+) -> None:
+    line = "(echo no json; seq 1 1000) | manage.py publish c - --json 2>&1 >/dev/null | true"
+    assert shell(line, broker, short_directory).returncode == 1  # for the line that was refused
+    assert data_of(events) == list(range(1, 1001))
+
+
+def test_a_full_disk_does_not_hide_that_it_was_published(
+    broker: TestServer, short_directory: Path, events: Events
+) -> None:
+    ran = shell("manage.py publish c 1 > /dev/full", broker, short_directory)
+    (event,) = events()
+    assert ran.returncode == 1
+    assert ran.stderr == (
+        f"Published as {event.location} {event.id}, which cannot be printed: stdout takes nothing more "
+        "(No space left on device).\n"
+    )
+    ran = shell("seq 2 3000 | manage.py publish c - --json-output > /dev/full", broker, short_directory)
+    assert ran.returncode == 1
+    assert "(No space left on device): publishing goes on" in ran.stderr
+    assert data_of(events) == list(range(1, 3001))
 
 
 def test_whatever_the_bytes_each_line_arrives_or_is_named(

@@ -1,9 +1,7 @@
 """``manage.py tail``: what it shows, when it ends, what it survives."""
 
 import json
-import shlex
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,8 +9,8 @@ import pytest
 from messaging import publish, publish_many
 from tests.commands import run
 from tests.conftest import Manage
-from tests.processes import ROOT, plain_environment, python
 from tests.servers import TestServer
+from tests.shells import shell
 
 pytestmark = pytest.mark.usefixtures("broker")
 
@@ -222,14 +220,13 @@ def test_a_reader_that_has_seen_enough_ends_it_without_a_word(
     broker: TestServer, short_directory: Path
 ) -> None:
     publish_many(("numbers", number) for number in range(5000))
-    tail = shlex.join(python("manage.py", "tail", "--until-end"))
-    piped = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", f"{tail} | head -n 1"],
-        env=plain_environment(VAR_DIR=str(short_directory), REDIS_URL=broker.url),
-        cwd=ROOT,
-        capture_output=True,
-        timeout=30,
-        check=False,
-    )
-    assert (piped.returncode, piped.stderr) == (0, b"")
+    piped = shell("manage.py tail --until-end | head -n 1", broker, short_directory)
+    assert (piped.returncode, piped.stderr) == (0, "")
     assert json.loads(piped.stdout)["data"] == 0
+
+
+def test_a_full_disk_is_a_sentence(broker: TestServer, short_directory: Path) -> None:
+    publish("numbers", 1)
+    ran = shell("manage.py tail --until-end > /dev/full", broker, short_directory)
+    assert ran.returncode == 1
+    assert ran.stderr == "Ended: stdout takes nothing more (No space left on device).\n"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import RawDescriptionHelpFormatter
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
 
+from messaging.terminal.output import Output, OutputLost, drop
 from messaging.terminal.screen import Paint
 
 DONE, FAILED, USAGE, CANNOT_START, UNHEALTHY, DRAIN_TIMED_OUT = 0, 1, 2, 3, 4, 5
@@ -19,8 +19,9 @@ class HelpFormatter(RawDescriptionHelpFormatter, DjangoHelpFormatter):
 
 
 class TerminalCommand(BaseCommand):
-    """Data on stdout, talk on stderr; ``--help`` keeps its lines and ends in ``epilog``; a reader that has gone away
-    (``| head``) ends the command without a word."""
+    """Data on stdout, talk on stderr; ``--help`` keeps its lines and ends in ``epilog``. A reader that has gone away
+    (``| head``) ends the command without a word, a full disk with a sentence, unless it has something better to do:
+    then it handles :class:`~messaging.terminal.output.OutputLost`."""
 
     epilog = ""
     intermixed = True  # options may stand between arguments; argparse cannot do that with subcommands
@@ -36,29 +37,29 @@ class TerminalCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         self.paint = Paint.of(options.get("stderr") or self.stderr, options)
+        self._output = Output(options.get("stdout") or sys.stdout)
         try:
-            return super().execute(*args, **options)
-        except BrokenPipeError:
-            # Python flushes stdout once more at its end, which would complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(DONE)
+            return super().execute(*args, **options | {"stdout": self._output})
+        except OutputLost as error:
+            if error.is_closed:
+                sys.exit(DONE)
+            self.end(FAILED, f"Ended: {error}.")
 
     def put(self, data: bytes) -> None:
         """Bytes on stdout; flush ``self.stdout`` when they are to be seen."""
-        binary = getattr(self.stdout, "buffer", None)
-        if binary is not None:
-            binary.write(data)
-        else:  # a test's StringIO
-            self.stdout.write(data.decode(errors="backslashreplace"), ending="")
+        self._output.put(data)
 
     def say(self, sentence: str) -> None:
         """One line on stderr."""
         self.talk(f"{sentence}\n")
 
     def talk(self, text: str) -> None:
-        """Text on stderr, as it is and at once."""
-        self.stderr.write(text, style_func=str, ending="")
-        self.stderr.flush()
+        """Text on stderr, as it is and at once. When nobody is there to hear it, the work goes on all the same."""
+        try:
+            self.stderr.write(text, style_func=str, ending="")
+            self.stderr.flush()
+        except OSError:
+            drop(self.stderr)
 
     def end(self, code: int, sentence: str) -> NoReturn:
         """Say why in one sentence, and end with an exit code."""

@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -32,6 +32,7 @@ from messaging.publisher import prepare
 from messaging.sender import Prepared, send_one
 from messaging.terminal.arguments import whole
 from messaging.terminal.intake import Intake, LineReader, Reader, Totals, data_of
+from messaging.terminal.output import OutputLost
 from messaging.terminal.repeats import MOST, Repeats, Template
 from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
 from messaging.terminal.stopping import Stop
@@ -58,9 +59,9 @@ placeholders of --count: {{n}} the message's number from 1, {{time}} now in UTC,
 
 output: one message: its place in the log and its id; lines: nothing, or with --json-output an object for each
 
-exit codes: 0 published (of a pipe: all that was read, after INT or TERM too), 1 something was not published,
-2 usage, 3 cannot start, 5 ended by INT or TERM with lines that Redis had not taken; a second INT or TERM ends it at
-once with 130"""
+exit codes: 0 published (of a pipe: all that was read, after INT or TERM too), 1 something was not published, or where
+it is could not be written (a full disk), 2 usage, 3 cannot start, 5 ended by INT or TERM with lines that Redis had not
+taken; a second INT or TERM ends it at once with 130. A reader of --json-output that leaves ends nothing."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("channel", metavar="CHANNEL", help="where to publish, for example orders.created")
@@ -152,6 +153,16 @@ once with 130"""
                     "Published as text: it begins like JSON, but is none (--json refuses that)."
                 )
             )
+        try:
+            self.print_place(event, options)
+        except OutputLost as error:
+            if not error.is_closed:
+                self.end(
+                    FAILED, f"Published as {event.location} {event.id}, which cannot be printed: {error}."
+                )
+
+    def print_place(self, event: Event, options: dict[str, Any]) -> None:
+        """Where one message is, on stdout."""
         if options["json_output"]:
             self.report([event])
         else:
@@ -164,14 +175,16 @@ once with 130"""
         limit = conf.MAX_EVENT_BYTES
         shown = is_terminal(self.stderr) and not is_terminal(sys.stdin) and not options["quiet"]
         with _other_words(), Stop() as stop, StatusLine(self.talk, shown=shown) as status:
+            tell = partial(self.tell, status)
+            places = Places(self.report if options["json_output"] else None, tell)
             intake = Intake(
                 reader,
                 stop=stop,
                 prepare=lambda raw: make(data_of(raw, options["form"])),
                 limit=limit,
                 blank=options["keep_blank"],
-                tell=partial(self.tell, status),
-                sent=self.report if options["json_output"] else lambda events: None,
+                tell=tell,
+                sent=places,
                 tick=Progress(status).show,
             )
             refused = None
@@ -186,7 +199,7 @@ once with 130"""
             self.end(FAILED, f"Redis refuses, {counted(totals.unsent, 'line')} not published: {refused}")
         if totals.unsent:
             self.end(DRAIN_TIMED_OUT, f"{counted(totals.unsent, 'line')} read but not taken by Redis")
-        if totals.refused:
+        if totals.refused or places.missing:
             sys.exit(FAILED)
 
     def tell(self, status: StatusLine, sentence: str, good: bool) -> None:
@@ -200,6 +213,27 @@ once with 130"""
             place = {"id": event.id, "channel": event.channel, "position": event.location}
             self.put(msgspec.json.encode(place) + b"\n")
         self.stdout.flush()
+
+
+class Places:
+    """Prints where messages are as long as somebody takes it. Publishing goes on without: the input would be lost."""
+
+    def __init__(
+        self, report: Callable[[Sequence[Event]], None] | None, tell: Callable[[str, bool], None]
+    ) -> None:
+        self._report = report
+        self._tell = tell
+        self.missing = False  # was something to be kept that could not be written?
+
+    def __call__(self, events: Sequence[Event]) -> None:
+        if self._report is None:
+            return
+        try:
+            self._report(events)
+        except OutputLost as error:
+            self._report = None
+            self.missing = not error.is_closed
+            self._tell(f"{error}: publishing goes on, where messages are is not printed any more", False)
 
 
 @contextmanager
