@@ -218,6 +218,68 @@ def test_a_dead_letter_whose_unique_key_another_task_holds_stays(mails: Queue) -
     assert "1 dead letter retried." in run("dead", "retry", dead).err
 
 
+def test_filters_are_valid_for_ids_too(mails: Queue) -> None:
+    ids = kill(2)
+    (other,) = kill(1, task="shop.tasks.bill", error="smtplib.SMTPServerDisconnected")
+    (late,) = kill(1, name="default")
+    every = (*ids, other, late)
+    for filters, left in (
+        ((), every),
+        (("--error", "SMTPServerDisconnected"), (other,)),
+        (("--task", "bill", "--error", "ValueError"), ()),
+        (("--queue", "default"), (late,)),
+        (("--text", ids[0]), (ids[0],)),
+        (("--where", f"id={late}"), (late,)),
+        (("--since", "2100-01-01"), ()),
+    ):
+        ran = run("dead", "list", *every, "--json", *filters)
+        assert {each["id"] for each in ran.objects} == set(left), filters
+        assert ran.code == (0 if len(left) == 4 else 1)
+        assert all(each in ran.err for each in every if each not in left)
+    groups = run("dead", "list", *ids, late, "--groups").out.splitlines()
+    assert [line.split()[:2] for line in groups] == [["2", "mails"], ["1", "default"]]
+
+    assert (
+        "1 dead letter would be discarded."
+        in run("dead", "discard", *every, "--task", "bill", "--dry-run").err
+    )
+    ran = run("dead", "discard", *every, "--error", "SMTPServerDisconnected")
+    assert ran.code == 1
+    assert ran.err == (
+        f"1 dead letter discarded.\nNo such dead letters, or none any more: {ids[0]}, {ids[1]}, {late}.\n"
+    )
+    assert mails.counts().dead == 2
+    ran = run("dead", "retry", ids[0], "--args", "[1]", "--task", "bill")
+    assert (ran.code, mails.counts().ready) == (1, 0)
+    assert "no such dead letter" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("discard", "default.x", "--all"), "discard ID ..., or discard --all: not both."),
+        (("retry", "--all", "--groups"), "--groups is for list."),
+        (("list", "--limit", "0"), "not a whole number from 1: '0'"),
+        (("list", "--limit", "-1"), "not a whole number from 1: '-1'"),
+        (("retry", "default.x", "--args", '{"a":1}'), "--args is a JSON array, not '{\"a\":1}'."),
+        (("retry", "default.x", "--kwargs", "[1]"), "--kwargs is a JSON object, not '[1]'."),
+        (("retry", "default.x", "--kwargs", "{"), "--kwargs is not JSON: "),
+    ],
+)
+def test_what_cannot_be_asked_of_dead_letters(mails: Queue, words: tuple[str, ...], said: str) -> None:
+    ran = run("dead", *words)
+    assert ran.code == 2
+    assert said in ran.err
+
+
+def test_ids_that_are_no_dead_letters_are_named(mails: Queue) -> None:
+    (ready,) = enqueue(1)
+    ran = run("dead", "retry", ready, ready, *(f"mails.{number}" for number in range(11)))
+    assert ran.code == 1
+    assert ran.err.splitlines()[1].startswith(f"No such dead letters, or none any more: {ready}, mails.0, ")
+    assert ran.err.endswith("mails.8 and 2 more.\n")
+
+
 def test_a_dead_letter_again_with_other_arguments(mails: Queue) -> None:
     (dead,) = kill(1, task="tests.taskqueue.jobs.add", args=[1])
     assert "It could be called so." in run("dead", "retry", dead, "--kwargs", '{"b": 2}', "--dry-run").err
@@ -232,7 +294,7 @@ def test_a_dead_letter_again_with_other_arguments(mails: Queue) -> None:
     job = mails.get(ran.out.strip())
     assert job is not None
     assert decode_body(job.body).kwargs == {"b": 2}
-    assert "no dead letter" in run("dead", "retry", job.id, "--args", "[]").err
+    assert "no such dead letter" in run("dead", "retry", job.id, "--args", "[]").err
 
 
 def test_more_dead_letters_of_one_millisecond_than_a_page(

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from messaging.entered import NotJson, json_of
-from messaging.errors import InvalidCall, TaskUnknown, TaskUnreadable
+from messaging.errors import InvalidCall, TaskUnknown, TaskUnreadable, shown
 from messaging.management.queue_commands import asking, chosen, parser_of, title, who
 from messaging.management.terminal_command import FAILED, USAGE, TerminalCommand
 from messaging.taskqueue import editing
@@ -23,6 +23,7 @@ from messaging.taskqueue.quantities import DeadGroup
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.standing import find
 from messaging.taskqueue.worker.backends import backend_of
+from messaging.terminal.arguments import whole
 from messaging.terminal.conditions import Condition
 from messaging.terminal.moments import position_of
 from messaging.terminal.screen import StatusLine, counted, cut, is_terminal, safe, width
@@ -43,10 +44,11 @@ task, says its id, and the dead letter stays; discard removes them for good. --t
 kwargs.NAME.FIELD, id, task, reason, error, attempts; behind it = != < <= > >= and a value, JSON or text. Those that die
 meanwhile are not touched.
 
-exit codes: 0 done; 1 some are not there any more, Redis is away, or ended by INT or TERM; 2 usage, 3 cannot start."""
+exit codes: 0 done; 1 an ID is none of them, or is none any more, Redis is away, or ended by INT or TERM; 2 usage,
+3 cannot start."""
 
 FACTS = ("args", "kwargs", "id", "task", "reason", "error", "attempts")
-BATCH = 1000
+NAMED = 10  # ids in one sentence
 
 
 def add(subcommands: Any) -> argparse.ArgumentParser:
@@ -59,7 +61,7 @@ def add(subcommands: Any) -> argparse.ArgumentParser:
         epilog=EPILOG,
     )
     parser.add_argument("action", choices=("list", "retry", "discard"), help="what to do with them")
-    parser.add_argument("ids", nargs="*", metavar="ID", help="only these")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="only these, and of them what the filters leave")
     parser.add_argument("--all", action="store_true", help="retry or discard all that the filters leave")
     parser.add_argument("--queue", default="", metavar="QUEUE", help="only of this queue")
     parser.add_argument("--task", default="", metavar="PATH", help="only of this task")
@@ -74,7 +76,13 @@ def add(subcommands: Any) -> argparse.ArgumentParser:
         "--where", action="append", default=[], metavar="PATH=VALUE", help="only those; may be repeated"
     )
     parser.add_argument("--groups", action="store_true", help="list how many of which task and error")
-    parser.add_argument("--limit", type=int, default=50, metavar="N", help="list so many (default: 50)")
+    parser.add_argument(
+        "--limit",
+        type=whole("a whole number from 1", least=1),
+        default=50,
+        metavar="N",
+        help="list so many (default: 50)",
+    )
     parser.add_argument("--json", action="store_true", help="list as JSON, one object a line")
     parser.add_argument(
         "--args",
@@ -91,35 +99,53 @@ def add(subcommands: Any) -> argparse.ArgumentParser:
 
 def run(command: TerminalCommand, options: dict[str, Any]) -> None:
     """Do it."""
-    action = options["action"]
-    if action != "list" and not options["ids"] and not options["all"]:
+    action, ids = options["action"], list(dict.fromkeys(options["ids"]))
+    if ids and options["all"]:
+        command.end(USAGE, f"{action} ID ..., or {action} --all: not both.")
+    if action != "list" and not ids and not options["all"]:
         command.end(USAGE, f"Say which: {action} ID ..., or {action} --all.")
-    if options["with_args"] is not None or options["with_kwargs"] is not None:
-        _edit(command, options)
-        return
+    if action != "list" and options["groups"]:
+        command.end(USAGE, "--groups is for list.")
     wanted, keep = _filter(command, options)
+    if options["with_args"] is not None or options["with_kwargs"] is not None:
+        if action != "retry" or len(ids) != 1:
+            command.end(USAGE, "Other arguments are for one: retry ID --args JSON --kwargs JSON.")
+        given = _given(command, options)
+        with asking(command):
+            found = _of_ids(ids, options, wanted, keep)
+            if not found:
+                command.end(FAILED, "It is no such dead letter, or is none any more.")
+            _edit(command, *found[0], given, dry_run=options["dry_run"])
+        return
+    missing: list[str] = []
+    locked = 0
     with asking(command):
         queues = chosen([options["queue"]] if options["queue"] else [], options["backend"])
-        if options["groups"] and action == "list":
-            plain = wanted.is_grouped and keep is None
-            _put_groups(
-                command,
-                options,
-                groups(queues, wanted) if plain else grouped([*Search(queues, wanted, keep=keep)]),
-            )
+        if options["groups"] and not ids and wanted.is_grouped and keep is None:
+            _put_groups(command, options, groups(queues, wanted))
             return
-        letters = (
-            _of_ids(options["ids"], options["backend"])
-            if options["ids"]
-            else Search(queues, wanted, keep=keep)
-        )
-        if action == "list":
+        letters: list[Letter] | Search = Search(queues, wanted, keep=keep)
+        if ids:
+            letters = [
+                Letter(job.finished_ms, queue, job) for queue, job in _of_ids(ids, options, wanted, keep)
+            ]
+            missing = [each for each in ids if each not in {letter.job.id for letter in letters}]
+        if options["groups"]:
+            _put_groups(command, options, grouped(letters))
+        elif action == "list":
             _list(command, letters, options)
         elif options["dry_run"]:
             verb = "retried" if action == "retry" else "discarded"
             command.say(f"{counted(sum(1 for _ in letters), 'dead letter')} would be {verb}.")
         else:
-            _act(command, action, letters, asked=len(options["ids"]))
+            gone, locked = _act(command, action, letters)
+            missing += gone
+    if missing:
+        more = f" and {len(missing) - NAMED:,} more" if len(missing) > NAMED else ""
+        named = ", ".join(safe(each) for each in missing[:NAMED])
+        command.end(FAILED, f"No such dead letters, or none any more: {named}{more}.")
+    if locked:
+        sys.exit(FAILED)
 
 
 def _filter(
@@ -160,41 +186,51 @@ def _facts(job: Job) -> Mapping[str, Any]:
     return facts | {"args": body.args, "kwargs": body.kwargs}
 
 
-def _of_ids(ids: list[str], backend: str) -> list[Letter]:
-    """Those of them that are dead letters."""
-    found = (find(each, backend) for each in ids)
+def _of_ids(
+    ids: list[str], options: dict[str, Any], wanted: DeadFilter, keep: Callable[[Job], bool] | None
+) -> list[tuple[Queue, Job]]:
+    """Those of them that are dead letters, and that the filters let through."""
+    found = (find(each, options["backend"]) for each in ids)
     return [
-        Letter(each[1].finished_ms, each[0], each[1])
-        for each in found
-        if each is not None and each[1].state is State.DEAD
+        (queue, job)
+        for queue, job in filter(None, found)
+        if job.state is State.DEAD
+        and queue.name == (options["queue"] or queue.name)
+        and wanted.lets(job.finished_ms, job)
+        and (keep is None or keep(job))
     ]
 
 
-def _edit(command: TerminalCommand, options: dict[str, Any]) -> None:
-    """One of them again, with other arguments."""
-    if options["action"] != "retry" or len(options["ids"]) != 1 or options["all"]:
-        command.end(USAGE, "Other arguments are for one: retry ID --args JSON --kwargs JSON.")
-    with asking(command):
-        found = find(options["ids"][0], options["backend"])
-        if found is None or found[1].state is not State.DEAD:
-            command.end(FAILED, "It is no dead letter, or is none any more.")
-        queue, job = found
+def _given(command: TerminalCommand, options: dict[str, Any]) -> dict[str, Any]:
+    """Other arguments, those that were given."""
+    given: dict[str, Any] = {}
+    for name, kind, word in (("args", list, "array"), ("kwargs", dict, "object")):
+        if (text := options[f"with_{name}"]) is None:
+            continue
         try:
-            body = decode_body(job.body)
-            given: dict[str, Any] = {}
-            for name in ("args", "kwargs"):
-                text = options[f"with_{name}"]
-                given[name] = getattr(body, name) if text is None else msgspec.json.decode(json_of(text))
-            backend = backend_of(queue.alias)
-            if options["dry_run"]:
-                editing.edited(backend, queue.name, job, **given)
-                command.say("It could be called so.")
-                return
-            new, is_new = editing.requeue(backend, queue, job, **given)
+            given[name] = msgspec.json.decode(json_of(text))
         except NotJson as error:
-            command.end(USAGE, f"Not JSON: {error}.")
-        except (InvalidCall, TaskUnknown, TaskUnreadable) as error:
-            command.end(FAILED, f"No: {error}.")
+            command.end(USAGE, f"--{name} is not JSON: {error}.")
+        if not isinstance(given[name], kind):
+            command.end(USAGE, f"--{name} is a JSON {word}, not {shown(text)}.")
+    return given
+
+
+def _edit(
+    command: TerminalCommand, queue: Queue, job: Job, given: Mapping[str, Any], *, dry_run: bool
+) -> None:
+    """One of them again, with other arguments."""
+    try:
+        body = decode_body(job.body)
+        call = {"args": body.args, "kwargs": body.kwargs, **given}
+        backend = backend_of(queue.alias)
+        if dry_run:
+            editing.edited(backend, queue.name, job, **call)
+            command.say("It could be called so.")
+            return
+        new, is_new = editing.requeue(backend, queue, job, **call)
+    except (InvalidCall, TaskUnknown, TaskUnreadable) as error:
+        command.end(FAILED, f"No: {error}.")
     command.put(new.encode() + b"\n")
     command.stdout.flush()
     said = (
@@ -206,7 +242,7 @@ def _edit(command: TerminalCommand, options: dict[str, Any]) -> None:
 
 
 def _list(command: TerminalCommand, letters: list[Letter] | Search, options: dict[str, Any]) -> None:
-    limit = max(0, options["limit"])
+    limit = options["limit"]
     listed = list(islice(letters, limit + 1))
     for letter in listed[:limit]:
         job = letter.job
@@ -245,14 +281,18 @@ def _put_groups(
         command.say("There are no such dead letters.")
 
 
-def _act(command: TerminalCommand, action: Action, letters: list[Letter] | Search, *, asked: int) -> None:
-    done = looked = locked = 0
+def _act(command: TerminalCommand, action: Action, letters: list[Letter] | Search) -> tuple[list[str], int]:
+    """Do it; the ids of those that were none any more, and how many stay, since another task has their lock."""
+    done, looked, locked, gone = 0, 0, 0, []
     with Stop() as stop, StatusLine(command.talk, shown=is_terminal(command.stderr)) as status:
         # All are found before the first is touched: a retry that fails again at once is not met a second time.
         for letter, changed in _some(act(action, [*letters], who()), stop):
             looked += 1
             done += changed
-            locked += not changed and _is_dead(letter)
+            if not changed and _is_dead(letter):
+                locked += 1
+            elif not changed:
+                gone.append(letter.job.id)
             status.show(f"{looked:,}")
     verb = "retried" if action == "retry" else "discarded"
     command.say(f"{counted(done, 'dead letter')} {verb}.")
@@ -260,10 +300,9 @@ def _act(command: TerminalCommand, action: Action, letters: list[Letter] | Searc
         command.say(
             f"{counted(locked, 'dead letter')} not {verb}: a task of the same unique key is in the queue."
         )
-    if missing := max(asked, looked) - done - locked:
-        command.say(f"{counted(missing, 'task')} were none, or are none any more.")
-    if locked or missing or stop.asked:
+    if stop.asked:
         sys.exit(FAILED)
+    return gone, locked
 
 
 def _is_dead(letter: Letter) -> bool:

@@ -38,6 +38,11 @@ class DeadFilter(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the counts by task and cause can answer it."""
         return not (self.text or self.since_ms or self.until_ms)
 
+    def lets(self, at_ms: int, job: Job) -> bool:
+        """All of it, of a whole job."""
+        in_time = self.since_ms <= at_ms <= (self.until_ms or at_ms)
+        return in_time and self.lets_group(job.task, job.cause) and (not self.text or self.lets_text(job))
+
     def lets_group(self, task: str, cause: str) -> bool:
         """The part that is about task and error."""
         return _ends(task, self.task) and _ends(cause, self.error)
