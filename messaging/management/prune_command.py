@@ -95,7 +95,7 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
             )
         except (DatabaseError, InterfaceError) as error:
             status.clear()
-            command.end(FAILED, f"{_done(pruned, dry_run)}: the database is away ({str(error).strip()})")
+            command.end_without_database(error, f"{_done(pruned, dry_run)}. ")
     command.say(f"{_done(pruned, dry_run)}{', as far as it came' if stop.asked else ''}.")
     if pruned.held is not None and not stop.asked:
         command.say(command.paint.dim(_why_held(pruned.held)))

@@ -15,6 +15,7 @@ from messaging.management.terminal_command import FAILED, USAGE, HelpFormatter, 
 from messaging.models import Quarantine
 from messaging.quantities import size
 from messaging.quarantine import discard, entries, retry
+from messaging.terminal.arguments import whole
 from messaging.terminal.screen import StatusLine, counted, cut, is_terminal, safe, width
 from messaging.terminal.stopping import Stop
 
@@ -47,7 +48,13 @@ def add(subcommands: Any) -> argparse.ArgumentParser:
     parser.add_argument("ids", nargs="*", type=int, metavar="ID", help="only these")
     parser.add_argument("--all", action="store_true", help="retry or discard all that --reason leaves")
     parser.add_argument("--reason", default="", metavar="TEXT", help="only those with this in their reason")
-    parser.add_argument("--limit", type=int, default=50, metavar="N", help="list so many (default: 50)")
+    parser.add_argument(
+        "--limit",
+        type=whole("a whole number from 1", least=1),
+        default=50,
+        metavar="N",
+        help="list so many (default: 50)",
+    )
     parser.add_argument("--json", action="store_true", help="list as JSON, one object a line")
     parser.add_argument("--dry-run", action="store_true", help="say how many it would be")
     return parser
@@ -56,6 +63,8 @@ def add(subcommands: Any) -> argparse.ArgumentParser:
 def run(command: TerminalCommand, options: dict[str, Any]) -> None:
     """Do it."""
     action, ids = options["action"], options["ids"]
+    if ids and options["all"]:
+        command.end(USAGE, f"{action} ID ..., or {action} --all: not both.")
     if action != "list" and not ids and not options["all"]:
         command.end(USAGE, f"Say which: {action} ID ..., or {action} --all.")
     rows = entries()
@@ -64,11 +73,10 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
     if options["reason"]:
         rows = rows.filter(reason__icontains=options["reason"])
     try:
+        chosen = list(rows.values_list("pk", flat=True)) if ids or action != "list" else []
         if action == "list":
             _list(command, rows, options)
-            return
-        chosen = list(rows.values_list("pk", flat=True))
-        if options["dry_run"]:
+        elif options["dry_run"]:
             verb = "tried" if action == "retry" else "discarded"
             command.say(f"{counted(len(chosen), 'entry', 'entries')} would be {verb}.")
         elif action == "retry":
@@ -76,13 +84,13 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
         else:
             command.say(f"{counted(discard(chosen), 'entry', 'entries')} discarded.")
     except (DatabaseError, InterfaceError) as error:
-        command.end(FAILED, f"The database is away ({str(error).strip()}).")
+        command.end_without_database(error)
     if missing := sorted(set(ids) - set(chosen)):
         command.end(FAILED, f"Not in quarantine: {', '.join(map(str, missing))}.")
 
 
 def _list(command: TerminalCommand, rows: QuerySet[Quarantine], options: dict[str, Any]) -> None:
-    limit = max(0, options["limit"])
+    limit = options["limit"]
     short = rows.annotate(bytes=Length("body"), head=Left("reason", 4000))
     found = short.values_list(
         "pk", "quarantined_at", "partition", "log_ms", "log_seq", "epoch", "bytes", "head"
@@ -99,7 +107,7 @@ def _list(command: TerminalCommand, rows: QuerySet[Quarantine], options: dict[st
             )
             command.stdout.write(cut(line, width()) if is_terminal(command.stdout) else line)
     command.stdout.flush()
-    if not listed:
+    if not listed and not options["ids"]:
         command.say("Nothing is in quarantine." if not options["reason"] else "Nothing matches.")
     elif len(listed) > limit:
         command.say(f"The oldest {limit:,} are listed; --limit shows more.")

@@ -45,7 +45,7 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
     except RedisError as error:
         command.end(FAILED, f"Redis is away ({error}).")
     except (DatabaseError, InterfaceError) as error:
-        command.end(FAILED, f"The database is away ({str(error).strip()}).")
+        command.end_without_database(error)
     if options["json"]:
         for each in found:
             command.put(msgspec.json.encode(each) + b"\n")

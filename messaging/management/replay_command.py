@@ -101,6 +101,7 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
     dry_run, table = options["dry_run"], to == "table"
     if table and options["rate"] is not None:
         command.end(USAGE, "--rate is for subscribers: the table takes what it can.")
+    command.need_tables()  # else each message would be refused for want of them
     pace = Pace(math.inf if dry_run or table else RATE if options["rate"] is None else options["rate"])
     client = connection.client()
     if names:
@@ -148,7 +149,7 @@ def _as_tasks(
     except LookupError as error:
         command.end(USAGE, str(error.args[0]))
     except (DatabaseError, InterfaceError) as error:
-        command.end(FAILED, f"The database is away: {str(error).strip()}")
+        command.end_without_database(error)
     return steps
 
 

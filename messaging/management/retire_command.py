@@ -41,7 +41,7 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
     except ValueError as error:
         command.end(USAGE, f"No: {error}.")
     except (DatabaseError, InterfaceError) as error:
-        command.end(FAILED, f"The database is away ({str(error).strip()}).")
+        command.end_without_database(error)
     if not gone:
         command.end(FAILED, f"There is no reader {name!r}.")
     command.say(f"{name} is retired; the log is trimmed without it.")

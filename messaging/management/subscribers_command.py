@@ -67,7 +67,7 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
             return
         found = list(_known())
     except (DatabaseError, InterfaceError) as error:
-        command.end(FAILED, f"The database is away ({str(error).strip()}).")
+        command.end_without_database(error)
     for each in found:
         if options["json"]:
             command.put(msgspec.json.encode(each) + b"\n")

@@ -7,7 +7,10 @@ from argparse import RawDescriptionHelpFormatter
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
+from django.db import DatabaseError, InterfaceError
 
+from messaging.conf import conf
+from messaging.tables import lacking
 from messaging.terminal.output import Output, OutputLost, drop
 from messaging.terminal.screen import Paint
 
@@ -65,3 +68,13 @@ class TerminalCommand(BaseCommand):
         """Say why in one sentence, and end with an exit code."""
         self.say(self.paint.red(sentence))
         sys.exit(code)
+
+    def need_tables(self) -> None:
+        """End when the database answers, but lacks tables of ours: waiting does not help then."""
+        if missing := lacking(conf.DATABASE):
+            self.end(CANNOT_START, f"Cannot start: the database lacks {missing}: run manage.py migrate")
+
+    def end_without_database(self, error: DatabaseError | InterfaceError, before: str = "") -> NoReturn:
+        """Say why the database cannot be asked, behind what was done ``before`` that, and end."""
+        self.need_tables()
+        self.end(FAILED, f"{before}The database is away ({str(error).strip()}).")

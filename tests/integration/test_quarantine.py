@@ -144,6 +144,14 @@ def test_the_command_lists_with_a_filter(sqlite: str) -> None:
     assert (found["location"], found["bytes"], found["epoch"]) == ("0.5-1", 5, "e" * 16)
     assert command("list", "--limit", "1")[1].endswith("The oldest 1 are listed; --limit shows more.\n")
     assert command("list", "--reason", "x")[1] == "Nothing matches.\n"
+    first, second = (row.pk for row in held(sqlite))
+    assert command("list", "999", "998") == (1, "Not in quarantine: 998, 999.\n")
+    code, said = command("list", str(second), str(first), "999", "--reason", "refused")
+    assert code == 1
+    assert "0.5-2" in said
+    assert said.endswith(f"Not in quarantine: {first}, 999.\n")
+    assert command("list", "--limit", "0")[0] == command("list", "--limit", "-1")[0] == 2
+    assert command("discard", "--all", str(first))[0] == 2
 
 
 def test_the_command_retries_and_discards(sqlite: str) -> None:

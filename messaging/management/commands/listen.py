@@ -13,14 +13,12 @@ from django.core.management.base import CommandParser
 
 from messaging import connection
 from messaging.checks import check_settings
-from messaging.conf import conf
 from messaging.errors import Misconfigured
 from messaging.listener import Listener, Report
 from messaging.loop import Loop
 from messaging.management.terminal_command import CANNOT_START, DRAIN_TIMED_OUT, TerminalCommand
 from messaging.probing import CannotBind, Probe, address
 from messaging.readyfile import ReadyFile
-from messaging.tables import lacking
 from messaging.terminal.screen import Rate, StatusLine, is_terminal
 from messaging.terminal.stopping import Stop
 
@@ -84,8 +82,7 @@ INT or TERM ends it at once with 130. Redis or the database away is no error: it
             listener = Listener(channels=options["channels"], lists=options["lists"])
         except Misconfigured as error:
             self.end(CANNOT_START, f"Cannot start: {error}")
-        if missing := lacking(conf.DATABASE):
-            self.end(CANNOT_START, f"Cannot start: the database lacks {missing}: run manage.py migrate")
+        self.need_tables()
         shown = is_terminal(self.stderr) and not options["quiet"]
         if shown:
             self.say(self.paint.dim(f"Listening to {connection.where()}; Ctrl-C drains and ends."))
