@@ -90,10 +90,45 @@ def test_an_entry_that_cannot_be_read_is_shown_as_such(broker: TestServer) -> No
     broker.client().xadd("messaging:{0}:log", {"foo": "bar"})
     broker.client().xadd("messaging:{0}:log", {"e": "{no json"})
     publish("orders.created", 2)
-    lines = run("tail", "--until-end", "orders.*").objects
+    lines = run("tail", "--until-end").objects
     assert [line.get("data") for line in lines] == [1, None, None, 2]
     assert all("error" in line for line in lines[1:3])
     assert "unreadable entry" in run("tail", "--until-end", "--lines").out
+
+
+def test_an_entry_that_cannot_be_read_belongs_to_no_channel(broker: TestServer) -> None:
+    def unreadable() -> None:
+        broker.client().xadd("messaging:{0}:log", {"e": "{no json"})
+
+    publish("orders.created", 1)
+    unreadable()
+    publish("orders.created", 2)
+    unreadable()
+    publish("updates", 3)
+    unreadable()
+    passed = "tail: {} passed over: tail without PATTERN and --where shows them\n"
+    for arguments, out, code, over in (
+        (("orders.*",), "1\n2\n", 0, 3),
+        (("orders.*", "--count", "2"), "1\n2\n", 0, 1),
+        (("orders.*", "--last", "2"), "1\n2\n", 0, 3),
+        (("nothing", "--count", "1"), "", 1, 3),
+        (("updates", "--last", "1", "--grep", "json|3"), "3\n", 0, 1),
+        (("updates", "--grep", "3"), "3\n", 0, 0),
+        (("--where", "data=2"), "2\n", 0, 3),
+    ):
+        ran = run("tail", "--until-end", "--raw", *arguments)
+        assert (ran.code, ran.out) == (code, out), arguments
+        entries = "1 entry that is no event" if over == 1 else f"{over} entries that are no event"
+        assert ran.err == (passed.format(entries) if over else ""), arguments
+
+
+def test_what_is_no_event_does_not_end_the_wait_for_one(manage: Manage, broker: TestServer) -> None:
+    tail = manage("tail", "orders.created", "--since", "0-0", "--count", "1", "--raw")
+    broker.client().xadd("messaging:{0}:log", {"e": "{no json"})
+    publish("orders.created", "tea")
+    assert tail.wait() == 0
+    assert tail.stdout == "tea\n"
+    assert "1 entry that is no event passed over" in tail.stderr
 
 
 def test_where_looks_into_messages() -> None:

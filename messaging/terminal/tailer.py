@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from messaging import connection
 from messaging.decoder import NotAnEvent
+from messaging.event import Event
 from messaging.log import START, Position
 from messaging.loop import FIRST_PAUSE, what_failed
 from messaging.patterns import matches_any
@@ -30,24 +31,21 @@ SEARCHED_ENTRIES = 100_000  # that many are looked through for the last ones tha
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """Which entries: the channel matches any of ``channels`` (none: all), the text all of ``grep`` and none of
-    ``exclude``, and it meets all of ``where``. An entry without an event has no channel and is shown whatever the
-    channels are."""
+    ``exclude``, and it meets all of ``where``. An entry without an event has no channel and meets nothing."""
 
     channels: Sequence[str] = ()
     grep: Sequence[re.Pattern[str]] = ()
     exclude: Sequence[re.Pattern[str]] = ()
     where: Sequence[Condition] = ()
 
-    def __call__(self, read: Read) -> bool:
-        event = read[1]
-        if (
-            self.channels
-            and not isinstance(event, NotAnEvent)
-            and not matches_any(self.channels, event.channel)
-        ):
+    def lets_event(self, event: Event | NotAnEvent) -> bool:
+        """The part that is about channel and ``where``."""
+        if self.channels and (isinstance(event, NotAnEvent) or not matches_any(self.channels, event.channel)):
             return False
-        if not all(each.met_by(event) for each in self.where):
-            return False
+        return all(each.met_by(event) for each in self.where)
+
+    def lets_text(self, read: Read) -> bool:
+        """The part that an entry without an event can be asked about, too."""
         if not self.grep and not self.exclude:
             return True
         text = lines.searched(read)
@@ -57,7 +55,8 @@ class Wanted:
 
 
 class Tailer:
-    """Follows the log; ``tell`` gets a sentence and whether it is good news, whenever the state of things changes."""
+    """Follows the log; ``tell`` gets a sentence and whether it is good news, whenever the state of things changes.
+    ``passed_over`` counts the entries that may be wanted, but cannot be read."""
 
     def __init__(self, stop: Stop, *, wanted: Wanted, tell: Callable[[str, bool], None]) -> None:
         self._stop = stop
@@ -65,10 +64,11 @@ class Tailer:
         self._tell = tell
         self._follower = Follower(connection.client(timeout=5.0))
         self._failure = ""
+        self.passed_over = 0
 
     def batches(
         self, *, last: int | None, since: Position | None, until_end: bool, seconds: float | None
-    ) -> Iterator[list[Read | Lost]]:
+    ) -> Iterator[Iterable[Read | Lost]]:
         """The ``last`` entries that are wanted (None: all there are), or all ``since`` a position, then the new ones.
 
         Ends at a stop, after ``seconds``, or when asked at the end of the log.
@@ -93,7 +93,7 @@ class Tailer:
             pause = FIRST_PAUSE
             self._succeeded()
             if found:
-                yield [each for each in found if isinstance(each, Lost) or self._wanted(each)]
+                yield (each for each in found if isinstance(each, Lost) or self._is_wanted(each))
             elif until_end:
                 return
 
@@ -106,8 +106,9 @@ class Tailer:
             self._follower.start_at(START)
             return []
         self._follower.start_at_end()
+        self.passed_over = 0  # of a search that broke off
         history = (lines.read(entry) for entry in self._follower.before())
-        found, broken_off = last_matching(history, self._wanted, count=last, most=SEARCHED_ENTRIES)
+        found, broken_off = last_matching(history, self._is_wanted, count=last, most=SEARCHED_ENTRIES)
         if broken_off:
             self._tell(
                 f"only the newest {SEARCHED_ENTRIES:,} entries were searched: --last all looks through all",
@@ -122,6 +123,14 @@ class Tailer:
             self._follower.wait(block_ms=max(1, int(min(BLOCK_MS, seconds * 1000))))
             found = self._follower.read()
         return [each if isinstance(each, Lost) else lines.read(each) for each in found]
+
+    def _is_wanted(self, read: Read) -> bool:
+        event = read[1]
+        if self._wanted.lets_event(event):
+            return self._wanted.lets_text(read)
+        if isinstance(event, NotAnEvent) and self._wanted.lets_text(read):
+            self.passed_over += 1
+        return False
 
     def _failed(self, error: RedisError) -> None:
         reason = what_failed(error)

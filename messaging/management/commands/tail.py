@@ -21,7 +21,7 @@ from messaging.terminal.conditions import Condition
 from messaging.terminal.follower import Lost
 from messaging.terminal.lines import PersonsLines, Read
 from messaging.terminal.moments import position_of
-from messaging.terminal.screen import Paint, is_terminal, width
+from messaging.terminal.screen import Paint, counted, is_terminal, width
 from messaging.terminal.stopping import Stop
 from messaging.terminal.tailer import Tailer, Wanted
 
@@ -44,6 +44,9 @@ the payload as "data" (bytes: "data_base64") and the place in the log as "at".""
   manage.py tail --until-end > log.ndjson   all that the log holds, then end
   manage.py tail orders.created --count 1 --timeout 30 --raw
                                             wait for one message and print its payload
+
+An entry that is no event has no channel: with PATTERN or --where it is passed over, and how many were is said at the
+end.
 
 exit codes: 0 ended by INT or TERM, by --count, --timeout or --until-end, 1 less than --count messages came,
 2 usage, 3 cannot start. Redis away is no error: it waits, and goes on where it was."""
@@ -114,11 +117,10 @@ exit codes: 0 ended by INT or TERM, by --count, --timeout or --until-end, 1 less
             exclude=options["exclude"],
             where=options["where"],
         )
-        last, since = options["last"], options["since"]
-        if last is None and since is None:
+        last = options["last"]
+        if last is None and options["since"] is None:
             last = "all" if options["until_end"] else LAST if on_terminal else 0
         write = self.writer(on_terminal, options)
-        left = options["count"]
         with Stop() as stop:
             try:
                 tailer = Tailer(stop, wanted=wanted, tell=self.tell)
@@ -127,26 +129,37 @@ exit codes: 0 ended by INT or TERM, by --count, --timeout or --until-end, 1 less
             if on_terminal and not options["until_end"]:
                 what = " ".join(options["patterns"]) or "all channels"
                 self.say(self.paint.dim(f"Following {what} of {connection.where()}; Ctrl-C ends."))
-            for batch in tailer.batches(
-                last=None if last == "all" else last,
-                since=since,
-                until_end=options["until_end"],
-                seconds=options["timeout"],
-            ):
-                for each in batch:
-                    if isinstance(each, Lost):
-                        self.stdout.flush()
-                        self.tell(sentence_of(each), False)
-                        continue
-                    write(each)
-                    if left is not None:
-                        left -= 1
-                        if not left:
-                            self.stdout.flush()
-                            return
-                self.stdout.flush()
+            left = self.show(tailer, write, last, options)
+        if over := tailer.passed_over:
+            entries = f"{counted(over, 'entry that is', 'entries that are')} no event"
+            self.tell(f"{entries} passed over: tail without PATTERN and --where shows them", False)
         if left and not stop.asked:
             sys.exit(FAILED)
+
+    def show(
+        self, tailer: Tailer, write: Callable[[Read], None], last: int | str | None, options: dict[str, Any]
+    ) -> int | None:
+        """Until the end or a stop; how many are left of ``--count``."""
+        left: int | None = options["count"]
+        for batch in tailer.batches(
+            last=last if isinstance(last, int) else None,
+            since=options["since"],
+            until_end=options["until_end"],
+            seconds=options["timeout"],
+        ):
+            for each in batch:
+                if isinstance(each, Lost):
+                    self.stdout.flush()
+                    self.tell(sentence_of(each), False)
+                    continue
+                write(each)
+                if left is not None:
+                    left -= 1
+                    if not left:
+                        self.stdout.flush()
+                        return left
+            self.stdout.flush()
+        return left
 
     def writer(self, on_terminal: bool, options: dict[str, Any]) -> Callable[[Read], None]:
         """What writes one entry in the form that was asked for."""
