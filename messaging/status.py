@@ -21,6 +21,7 @@ from messaging.outbox import REASONS
 from messaging.readers import RELAY, Standing, standings
 from messaging.relay import READER
 from messaging.tables import lacking
+from messaging.taskchecks import check_task_settings
 from messaging.taskqueue import standing, waiting
 from messaging.taskqueue.standing import Standing as QueueStanding
 from messaging.taskqueue.waiting import WaitingTasks
@@ -86,9 +87,11 @@ class Status(msgspec.Struct, kw_only=True):
 
 
 def look(*, max_lag: float, max_wait: float = MAX_WAIT) -> Status:
-    """Ask Redis and the database, past the circuit breaker. More than ``max_lag`` seconds of lag are a problem, or a
+    """Ask Redis and the database, past the circuit breaker. A schedule, a list or a threshold that cannot work is a
+    problem. More than ``max_lag`` seconds of lag are a problem, or a
     ready task that has waited for more than ``max_wait``."""
     status = Status(healthy=True, problems=[], redis=connection.where(), live_limits=caps())
+    status.problems += [each.msg for each in check_task_settings() if each.is_serious()]
     cursors = _database(status, max_lag)
     _redis(status, cursors, max_lag)
     if status.server:

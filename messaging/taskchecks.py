@@ -9,7 +9,7 @@ messaging.E014  MESSAGING['ALERTS'] that cannot work
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -24,18 +24,30 @@ from messaging.errors import Misconfigured
 def check_tasks(app_configs: Sequence[AppConfig] | None = None, **options: Any) -> list[CheckMessage]:
     """All of it; a site without any of it need not have Django's Tasks."""
     wrong = list(_modules())
-    try:
-        scheduled, lists, alerts = conf.SCHEDULE, conf.TASK_LISTS, conf.ALERTS
-    except Misconfigured:
-        return wrong  # messaging.E002 says so
     if subscribers.registered:
         wrong += _subscribers()
-    if scheduled:
-        wrong += _schedule()
-    if lists:
-        wrong += _lists()
-    if alerts:
-        wrong += _alerts()
+    return [*wrong, *check_task_settings()]
+
+
+def check_task_settings() -> list[CheckMessage]:
+    """What a listener does for tasks, as far as settings say it: without these it has nothing to ask Tasks for."""
+    wrong: list[CheckMessage] = []
+    for name, (number, check) in _SETTINGS.items():
+        try:
+            if getattr(conf, name):
+                wrong += check()
+        except Misconfigured:
+            continue  # messaging.E002 says so
+        except ModuleNotFoundError as error:
+            if error.name != "django_tasks":
+                raise
+            wrong.append(
+                Error(
+                    f"MESSAGING[{name!r}] needs Django's Tasks, which are not installed",
+                    hint="Django has them from 6.0 on; before that: pip install django-tasks.",
+                    id=number,
+                )
+            )
     return wrong
 
 
@@ -100,3 +112,10 @@ def _lists() -> Iterator[CheckMessage]:
                 hint="Each of its items would go to whichever is faster: take it out of one of them.",
                 id="messaging.E013",
             )
+
+
+_SETTINGS: Mapping[str, tuple[str, Callable[[], Iterator[CheckMessage]]]] = {
+    "SCHEDULE": ("messaging.E012", _schedule),
+    "TASK_LISTS": ("messaging.E013", _lists),
+    "ALERTS": ("messaging.E014", _alerts),
+}

@@ -29,6 +29,30 @@ def test_the_checks_are_registered() -> None:
         assert "messaging.E001" in [found.id for found in run_checks()]
 
 
+BACKENDS = """
+import django
+django.setup()
+from django.conf import settings
+from django.core import checks
+settings.TASKS["default"]["OPTIONS"]["MAX_ATEMPTS"] = 3
+print([error.id for error in checks.run_checks()])
+"""
+
+
+def test_backends_of_tasks_are_asked_whoever_loads_them() -> None:
+    env = plain_environment(DJANGO_SETTINGS_MODULE="broker_site.settings", DATABASE_URL="sqlite://:memory:")
+    made = subprocess.run(
+        python("-c", BACKENDS),
+        env=env,
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert made.stdout == "['messaging.E101']\n"
+
+
 PAGES = """
 import django
 django.setup()

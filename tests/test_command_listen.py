@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
+from pytest_django import Settings
 
 from messaging import publish, publish_many
 from messaging.listener import Listener, Report
@@ -202,6 +203,47 @@ def test_settings_that_cannot_work(manage: Manage) -> None:
     assert listener.wait() == 3
     assert listener.stderr.startswith("Cannot start: ")
     assert len(listener.stderr.splitlines()) == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        (
+            "SCHEDULE",
+            {"nightly": {"task": "shop.nothing", "every": 60}},
+            "MESSAGING['SCHEDULE']['nightly']: ",
+        ),
+        ("TASK_LISTS", {"emails": "shop.nothing"}, "MESSAGING['TASK_LISTS']['emails']"),
+        ("ALERTS", {"deed": {"*": 1}}, "MESSAGING['ALERTS'] knows dead, wait, silence, not 'deed'"),
+    ],
+)
+def test_what_it_is_to_do_for_tasks_and_cannot(
+    broker: TestServer, settings: Settings, name: str, value: object, said: str
+) -> None:
+    settings.MESSAGING = settings.MESSAGING | {name: value}
+    ran = run("listen")
+    assert ran.code == 3
+    assert ran.err.startswith(f"Cannot start: {said}")
+    assert len(ran.err.splitlines()) == 1
+
+
+@pytest.mark.django_db
+def test_a_site_without_tasks_listens(
+    broker: TestServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> object:
+        raise ModuleNotFoundError("No module named 'django_tasks'", name="django_tasks")
+
+    monkeypatch.setattr("messaging.taskchecks.import_module", missing)
+    monkeypatch.setattr(Listener, "run", lambda *_, **__: None)
+    assert run("listen").code == 0
+    settings.MESSAGING = settings.MESSAGING | {"ALERTS": {"dead": {"*": 1}}}
+    ran = run("listen")
+    assert ran.code == 3
+    assert ran.err.startswith(
+        "Cannot start: MESSAGING['ALERTS'] needs Django's Tasks, which are not installed (Django has them from 6.0 on"
+    )
 
 
 def test_usage(manage: Manage) -> None:

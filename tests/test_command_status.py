@@ -209,6 +209,15 @@ def test_a_database_without_tables(manage: Manage, broker: TestServer, short_dir
     assert "Problem: the database lacks messaging's tables: run manage.py migrate" in process.stdout
 
 
+def test_a_schedule_that_cannot_be_enqueued(settings: Settings, listener_in_charge: None) -> None:
+    settings.MESSAGING = settings.MESSAGING | {
+        "SCHEDULE": {"nightly": {"task": "tests.taskqueue.jobs.nothing", "every": 60}}
+    }
+    ran = status()
+    assert ran.code == 4
+    assert "Problem: MESSAGING['SCHEDULE']['nightly']: " in ran.out
+
+
 def test_usage() -> None:
     assert run("messaging").code == 2
     assert "invalid choice: 'nonsense'" in run("messaging", "nonsense").err

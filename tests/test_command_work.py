@@ -108,6 +108,15 @@ def test_backends_that_are_not_ours(settings: Settings, backend: str, said: str)
     assert ran.err.startswith(said), ran.err
 
 
+def test_options_with_which_nothing_can_be_enqueued(settings: Settings) -> None:
+    settings.TASKS = {"default": {"BACKEND": OURS, "OPTIONS": {"MAX_ATEMPTS": 3}}}
+    ran = run("work")
+    assert ran.code == 3
+    assert ran.err == (
+        "Cannot start: TASKS['default']: OPTIONS has an unknown key: 'MAX_ATEMPTS' (Did you mean 'MAX_ATTEMPTS'?)\n"
+    )
+
+
 def test_a_url_that_is_none(settings: Settings) -> None:
     settings.MESSAGING = {"URL": "http://localhost"}
     ran = run("work")

@@ -564,3 +564,37 @@ def test_a_server_that_dies_meanwhile(
 def test_a_lease_is_not_taken_by_looking(broker: TestServer, swift: None) -> None:
     doctor.examine()
     assert lease.Lease(connection.client()).hold()
+
+
+# -- what checks say
+
+
+def test_every_check_of_messaging_is_a_finding(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.MESSAGING = settings.MESSAGING | {
+        "CHANEL_PREFIX": "x",
+        "SCHEDULE": {"nightly": {"task": "shop.nothing", "every": 60}},
+    }
+    settings.TASKS = {
+        "default": {"BACKEND": "messaging.taskqueue.RedisTaskBackend", "OPTIONS": {"MAX_ATEMPTS": 3}}
+    }
+
+    def found() -> set[tuple[str, str]]:
+        return {
+            (each.level, each.what.partition(":")[0])
+            for each in site.settings_findings()
+            if each.what.startswith("messaging.")
+        }
+
+    every = {("problem", f"messaging.{number}") for number in ("E001", "E012", "E101")}
+    assert found() == every
+    settings.SILENCED_SYSTEM_CHECKS = ["messaging.E012"]
+    assert found() == every - {("problem", "messaging.E012")}
+
+    settings.SILENCED_SYSTEM_CHECKS = []
+    settings.ROOT_URLCONF = "tests.nowhere"
+    assert found() == every - {("problem", "messaging.E101")}
+    (warning,) = (each for each in site.settings_findings() if each.level == "warning")
+    assert (
+        warning.what
+        == "manage.py check --deploy ends with ModuleNotFoundError: No module named 'tests.nowhere'"
+    )

@@ -10,7 +10,7 @@ from typing import Any
 
 import redis
 from django.conf import settings
-from django.core.checks import ERROR, CheckMessage
+from django.core.checks import ERROR, CheckMessage, run_checks
 from django.db import DatabaseError, InterfaceError, connections
 
 from messaging import connection
@@ -20,6 +20,7 @@ from messaging.doctor.finding import Finding, note, ok, problem, warning
 from messaging.errors import shown
 from messaging.quantities import size
 from messaging.tables import lacking
+from messaging.taskchecks import check_tasks
 
 LITTLE_ROOM = 512 * 1024 * 1024  # bytes left on SQLite's disk
 SHORT_WAIT = 10  # seconds for SQLite's write lock
@@ -29,18 +30,31 @@ SHORT_WAIT = 10  # seconds for SQLite's write lock
 
 
 def settings_findings() -> Iterator[Finding]:
-    """What ``manage.py check --deploy`` says of MESSAGING."""
-    found = [*check_settings(), *check_deployment()]
-    for each in found:
+    """What ``manage.py check --deploy`` says of messaging and of its backends of TASKS."""
+    found: list[CheckMessage] = []
+    try:
+        found += run_checks(include_deployment_checks=True)
+    except Exception as error:  # of whatever else is checked, such as a URLconf that cannot be imported
+        found += [*check_settings(), *check_deployment(), *check_tasks()]
+        yield warning(
+            "settings",
+            f"manage.py check --deploy ends with {type(error).__name__}: {error}",
+            why="It is about another part of the site; what is known of messaging follows.",
+        )
+    ours = [each for each in found if str(each.id).startswith("messaging.") and not each.is_silenced()]
+    for each in ours:
         yield _of_check(each)
-    if not found:
+    if not ours:
         yield ok("settings", "nothing wrong with them")
 
 
 def _of_check(message: CheckMessage) -> Finding:
     level = problem if message.level >= ERROR else warning
     return level(
-        "settings", f"{message.id}: {message.msg}", why="Found by manage.py check.", remedy=message.hint or ""
+        "settings",
+        f"{message.id}: {message.msg}",
+        why="Found by manage.py check --deploy.",
+        remedy=message.hint or "",
     )
 
 

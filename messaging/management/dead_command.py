@@ -11,18 +11,16 @@ from typing import Any
 
 import msgspec
 
-from messaging.entered import NotJson, json_of
-from messaging.errors import InvalidCall, TaskUnknown, TaskUnreadable, shown
+from messaging.errors import TaskUnreadable
+from messaging.management.dead_again import again, other_arguments
 from messaging.management.queue_commands import asking, chosen, parser_of, title, who
 from messaging.management.terminal_command import FAILED, USAGE, TerminalCommand
-from messaging.taskqueue import editing
 from messaging.taskqueue.dead import Action, DeadFilter, Letter, Search, act, grouped, groups
 from messaging.taskqueue.job import Job, State
 from messaging.taskqueue.payloads import decode_body
 from messaging.taskqueue.quantities import DeadGroup
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.standing import find
-from messaging.taskqueue.worker.backends import backend_of
 from messaging.terminal.arguments import whole
 from messaging.terminal.conditions import Condition
 from messaging.terminal.moments import position_of
@@ -110,12 +108,12 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
     if options["with_args"] is not None or options["with_kwargs"] is not None:
         if action != "retry" or len(ids) != 1:
             command.end(USAGE, "Other arguments are for one: retry ID --args JSON --kwargs JSON.")
-        given = _given(command, options)
+        given = other_arguments(command, options)
         with asking(command):
             found = _of_ids(ids, options, wanted, keep)
             if not found:
                 command.end(FAILED, "It is no such dead letter, or is none any more.")
-            _edit(command, *found[0], given, dry_run=options["dry_run"])
+            again(command, *found[0], given, dry_run=options["dry_run"])
         return
     missing: list[str] = []
     locked = 0
@@ -199,46 +197,6 @@ def _of_ids(
         and wanted.lets(job.finished_ms, job)
         and (keep is None or keep(job))
     ]
-
-
-def _given(command: TerminalCommand, options: dict[str, Any]) -> dict[str, Any]:
-    """Other arguments, those that were given."""
-    given: dict[str, Any] = {}
-    for name, kind, word in (("args", list, "array"), ("kwargs", dict, "object")):
-        if (text := options[f"with_{name}"]) is None:
-            continue
-        try:
-            given[name] = msgspec.json.decode(json_of(text))
-        except NotJson as error:
-            command.end(USAGE, f"--{name} is not JSON: {error}.")
-        if not isinstance(given[name], kind):
-            command.end(USAGE, f"--{name} is a JSON {word}, not {shown(text)}.")
-    return given
-
-
-def _edit(
-    command: TerminalCommand, queue: Queue, job: Job, given: Mapping[str, Any], *, dry_run: bool
-) -> None:
-    """One of them again, with other arguments."""
-    try:
-        body = decode_body(job.body)
-        call = {"args": body.args, "kwargs": body.kwargs, **given}
-        backend = backend_of(queue.alias)
-        if dry_run:
-            editing.edited(backend, queue.name, job, **call)
-            command.say("It could be called so.")
-            return
-        new, is_new = editing.requeue(backend, queue, job, **call)
-    except (InvalidCall, TaskUnknown, TaskUnreadable) as error:
-        command.end(FAILED, f"No: {error}.")
-    command.put(new.encode() + b"\n")
-    command.stdout.flush()
-    said = (
-        "It is enqueued; the dead letter stays as it was."
-        if is_new
-        else "Nothing new: that one holds its unique lock."
-    )
-    command.say(said)
 
 
 def _list(command: TerminalCommand, letters: list[Letter] | Search, options: dict[str, Any]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from argparse import RawDescriptionHelpFormatter
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
+from django.core.checks import CheckMessage
 from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
 from django.db import DatabaseError, InterfaceError
 
@@ -68,6 +70,13 @@ class TerminalCommand(BaseCommand):
         """Say why in one sentence, and end with an exit code."""
         self.say(self.paint.red(sentence))
         sys.exit(code)
+
+    def need_settings(self, found: Iterable[CheckMessage]) -> None:
+        """End at the first error of checks: what they say of the settings would fail again and again."""
+        for wrong in found:
+            if wrong.is_serious():
+                hint = f" ({wrong.hint.rstrip('.')})" if wrong.hint else ""
+                self.end(CANNOT_START, f"Cannot start: {wrong.msg}{hint}")
 
     def need_tables(self) -> None:
         """End when the database answers, but lacks tables of ours: waiting does not help then."""

@@ -19,6 +19,7 @@ from messaging.loop import Loop
 from messaging.management.terminal_command import CANNOT_START, DRAIN_TIMED_OUT, TerminalCommand
 from messaging.probing import CannotBind, Probe, address
 from messaging.readyfile import ReadyFile
+from messaging.taskchecks import check_task_settings
 from messaging.terminal.screen import Rate, StatusLine, is_terminal
 from messaging.terminal.stopping import Stop
 
@@ -75,10 +76,9 @@ INT or TERM ends it at once with 130. Redis or the database away is no error: it
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self.need_settings(check_settings())
+        self.need_settings(check_task_settings())
         try:
-            for wrong in check_settings():
-                if wrong.is_serious():
-                    raise Misconfigured(wrong.msg)
             listener = Listener(channels=options["channels"], lists=options["lists"])
         except Misconfigured as error:
             self.end(CANNOT_START, f"Cannot start: {error}")

@@ -160,14 +160,14 @@ waits, and says so."""
 
     def plan(self, options: dict[str, Any]) -> Plan:
         """What the options ask for; ends the command when it cannot be."""
+        self.need_settings(check_settings())
         try:
-            for wrong in check_settings():
-                if wrong.is_serious():
-                    raise Misconfigured(wrong.msg)
             connection.pool(timeout=5.0)  # a URL that is none is found here, not in each process
-            queues = backend_of(options["backend"]).queues
+            backend = backend_of(options["backend"])
         except Misconfigured as error:
             self.end(CANNOT_START, f"Cannot start: {error}")
+        self.need_settings(backend.check())
+        queues = backend.queues
         try:
             choice = Choice.parse(options["queues"] or ",".join(sorted(queues)) or EVERY)
         except ValueError as error:
