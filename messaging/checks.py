@@ -7,6 +7,8 @@ messaging.E004  a database that is neither SQLite nor PostgreSQL
 messaging.E005  a CACHE_ALIAS that is no django-redis cache
 messaging.E006  a URL that is no Redis URL
 messaging.E007  REDACT_FIELDS or REDACT that name nothing
+messaging.E008  LIVE_MAY_HEAR that names no function, LIVE_FILTERS that are no pairs
+messaging.E009  ORDERED_CHANNELS with something that no channel matches
 messaging.W001  the cache lives in the broker's Redis database: cache.clear() would empty the log
 messaging.W006  CACHE_ALIAS is the default cache, which everybody uses and clears
 
@@ -24,6 +26,7 @@ messaging.W009  a database of its own, so that transactions of the default one d
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -36,9 +39,10 @@ from django.db import connections
 from django.utils.module_loading import import_string
 from django_redis.cache import RedisCache
 
+from messaging.attributes import check_channel
 from messaging.conf import conf, names
 from messaging.deployment import broker_target, deployment, target_of
-from messaging.errors import Misconfigured
+from messaging.errors import InvalidChannel, Misconfigured, shown
 from messaging.redaction import BadField, Field
 
 _POSITIVE = (
@@ -74,12 +78,15 @@ _NOT_NEGATIVE = (
 )
 
 
+_WILD = re.compile(r"\\(.)|\[(?:\\.|[^\]\\])*\]?|[*?]")  # what stands in a glob for another character
+
+
 @register(Tags.compatibility)
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **options: Any) -> list[CheckMessage]:
     """All that can be said of the settings as they stand."""
     wrong = list(_keys())
     if not wrong:
-        wrong += [*_ranges(), *_database(), *_where(), *_cache(), *_redaction()]
+        wrong += [*_ranges(), *_database(), *_where(), *_cache(), *_redaction(), *_live(), *_ordered()]
     return wrong
 
 
@@ -183,14 +190,51 @@ def _redaction() -> Iterator[CheckMessage]:
             Field.of(str(text))
         except BadField as error:
             yield Error(f"MESSAGING['REDACT_FIELDS']: {error}", id="messaging.E007")
-    if conf.REDACT:
-        try:
-            import_string(conf.REDACT)
-        except ImportError as error:
+    yield from _function(
+        "REDACT", "a function (event, user) -> event, such as 'shop.privacy.redact'", id="messaging.E007"
+    )
+
+
+def _function(name: str, what: str, *, id: str) -> Iterator[CheckMessage]:
+    """A setting that is empty, or the path of a function."""
+    if not (path := getattr(conf, name)):
+        return
+    try:
+        wrong = "" if callable(import_string(path)) else f"{path!r} is no function"
+    except ImportError as error:
+        wrong = str(error)
+    if wrong:
+        yield Error(f"MESSAGING[{name!r}]: {wrong}", hint=f"The path of {what}.", id=id)
+
+
+def _live() -> Iterator[CheckMessage]:
+    yield from _function(
+        "LIVE_MAY_HEAR",
+        "a function (user, channel) -> bool, such as 'shop.rights.may_hear'",
+        id="messaging.E008",
+    )
+    for entry in conf.LIVE_FILTERS:
+        if not (
+            isinstance(entry, (list, tuple))
+            and len(entry) == 2
+            and all(isinstance(each, str) for each in entry)
+        ):
             yield Error(
-                f"MESSAGING['REDACT']: {error}",
-                hint="The path of a function (event, user) -> event, such as 'shop.privacy.redact'.",
-                id="messaging.E007",
+                f"MESSAGING['LIVE_FILTERS'] has {shown(entry)}, which is no pair of a name and a query",
+                hint="Such as ('Failures', '?channel=payments.*&q=failed').",
+                id="messaging.E008",
+            )
+
+
+def _ordered() -> Iterator[CheckMessage]:
+    for text in conf.ORDERED_CHANNELS:
+        try:
+            check_channel(_WILD.sub(lambda found: found[1] or "x", text) if isinstance(text, str) else text)
+        except InvalidChannel:
+            yield Error(
+                f"MESSAGING['ORDERED_CHANNELS'] has {shown(text)}, which no channel matches",
+                hint="Names and globs of channels: 1 to 255 characters, none of them white space.",
+                id="messaging.E009",
             )
 
 

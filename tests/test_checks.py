@@ -112,6 +112,41 @@ def test_a_value_out_of_range_is_an_error(name: str, value: object) -> None:
     assert ids(**{name: value}) == ["messaging.E003"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "id", "said"),
+    [
+        ("LIVE_MAY_HEAR", "shop.nosuch", "messaging.E008", "No module named 'shop'"),
+        ("LIVE_MAY_HEAR", "tests.hearing.nosuch", "messaging.E008", '"nosuch"'),
+        ("LIVE_MAY_HEAR", "tests.processes.ROOT", "messaging.E008", "'tests.processes.ROOT' is no function"),
+        ("LIVE_MAY_HEAR", "nosuch", "messaging.E008", "nosuch"),
+        ("LIVE_FILTERS", ["x"], "messaging.E008", "has 'x', which is no pair of a name and a query"),
+        ("LIVE_FILTERS", [("a", "?q=1"), ("b", 5)], "messaging.E008", "('b', 5)"),
+        ("LIVE_FILTERS", ["ab"], "messaging.E008", "'ab'"),
+        ("ORDERED_CHANNELS", ["a b"], "messaging.E009", "has 'a b', which no channel matches"),
+        ("ORDERED_CHANNELS", ["orders.*", "a *"], "messaging.E009", "'a *'"),
+        ("ORDERED_CHANNELS", [""], "messaging.E009", "''"),
+        ("ORDERED_CHANNELS", [r"orders\*"], "messaging.E009", r"'orders\\*'"),
+        ("ORDERED_CHANNELS", [5], "messaging.E009", "5"),
+        ("REDACT", "tests.processes.ROOT", "messaging.E007", "is no function"),
+    ],
+)
+def test_what_would_fail_at_the_first_request_is_named(name: str, value: object, id: str, said: str) -> None:
+    with override_settings(MESSAGING={"URL": URL, name: value}):
+        (found,) = check_settings()
+    assert found.id == id
+    assert f"MESSAGING['{name}']" in found.msg
+    assert said in found.msg
+
+
+def test_what_works_is_not_named() -> None:
+    good = {
+        "LIVE_MAY_HEAR": "tests.hearing.may_hear",
+        "LIVE_FILTERS": [("Failures", "?q=failed"), ["Orders", "?channel=orders.*"]],
+        "ORDERED_CHANNELS": ["orders.*", "a[bc]?", "*", "plain", r"a\.[\]x]", "orders[1"],
+    }
+    assert ids(**good) == []
+
+
 def test_a_window_above_the_cap_is_an_error() -> None:
     assert ids(REPLAY_ENTRIES=10, MAX_LOG_ENTRIES=5) == ["messaging.E003"]
 
