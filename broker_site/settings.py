@@ -8,6 +8,7 @@ ALLOWED_HOSTS         names, comma-separated             default: localhost,127.
 CSRF_TRUSTED_ORIGINS  https://name, comma-separated      default: none; needed behind a proxy that ends TLS
 PORT                  of `manage.py up`                  default: 8000
 LISTEN_IN_WEB         true or false                      default: false; the listener inside the web process
+PUBLISH_BUDGET        seconds                            default: 1; what publish() may take to reach Redis
 METRICS_TOKEN         lets a scraper read /metrics       default: none; then only who may view messages
 LOG_LEVEL             DEBUG, INFO, WARNING ...           default: INFO
 VAR_DIR               data, sockets and logs             default: var/ beside manage.py
@@ -23,13 +24,14 @@ from django.core.exceptions import ImproperlyConfigured
 
 from broker_site.addresses import cache_url, database
 from broker_site.secret_key import kept_secret
+from broker_site.values import boolean, seconds
 
 env = environ.Env()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).absolute()
 
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = boolean(env, "DEBUG")
 SECRET_KEY = env.str("SECRET_KEY", default="")
 if not SECRET_KEY:
     try:
@@ -97,9 +99,9 @@ MESSAGING = {
     "URL": REDIS_URL,
     "CAPTURE_CHANNELS": ["*"],
     "CAPTURE_LISTS": ["inbox"],
-    "LISTEN_IN_WEB": env.bool("LISTEN_IN_WEB", default=False),
+    "LISTEN_IN_WEB": boolean(env, "LISTEN_IN_WEB"),
     "METRICS_TOKEN": env.str("METRICS_TOKEN", default=""),
-    "PUBLISH_BUDGET": env.float("PUBLISH_BUDGET", default=1.0),
+    "PUBLISH_BUDGET": seconds(env, "PUBLISH_BUDGET", default=1.0),
 }
 
 CACHES = {

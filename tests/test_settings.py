@@ -167,3 +167,23 @@ def test_values_that_cannot_be(short_directory: Path) -> None:
     assert "there is no place for the database" in said
     assert "LOG_LEVEL must be" in refusal(short_directory, LOG_LEVEL="loud")
     assert "DATABASE_URL must be one of" in refusal(short_directory, DATABASE_URL="nonsense")
+    for name, value, what in (
+        ("PUBLISH_BUDGET", "foo", "a number of seconds above 0"),
+        ("PUBLISH_BUDGET", "nan", "a number of seconds above 0"),
+        ("PUBLISH_BUDGET", "-1", "a number of seconds above 0"),
+        ("DEBUG", "foo", "true or false"),
+        ("LISTEN_IN_WEB", "foo", "true or false"),
+    ):
+        assert f"{name} must be {what}, not '{value}'" in refusal(short_directory, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("On", True), ("1", True), ("FALSE", False), ("0", False), ("", False)],
+)
+def test_what_is_true_and_what_is_false(short_directory: Path, text: str, value: bool) -> None:
+    found = settings_of(short_directory, "DEBUG", "MESSAGING", DEBUG=text, LISTEN_IN_WEB=text)
+    assert (found["DEBUG"], found["MESSAGING"]["LISTEN_IN_WEB"]) == (value, value)
+    assert (
+        settings_of(short_directory, "MESSAGING", PUBLISH_BUDGET="2.5")["MESSAGING"]["PUBLISH_BUDGET"] == 2.5
+    )
