@@ -116,7 +116,7 @@ def _keys_are_wrong() -> bool:
 
 def _ranges() -> Iterator[CheckMessage]:
     for name in _POSITIVE:
-        if getattr(conf, name) <= 0:
+        if not getattr(conf, name) > 0:  # NaN is none
             yield Error(
                 f"MESSAGING[{name!r}] must be above 0, not {getattr(conf, name)!r}", id="messaging.E003"
             )

@@ -103,6 +103,7 @@ def test_a_value_of_the_wrong_type_is_named(name: str, value: object) -> None:
     [
         ("PARTITIONS", 0),
         ("PUBLISH_BUDGET", -1.0),
+        ("LEASE_SECONDS", float("nan")),
         ("NAMESPACE", "a{b}"),
         ("NAMESPACE", ""),
         ("DATABASE", "none"),

@@ -68,6 +68,16 @@ def test_queues_are_watched_also_while_redis_is_away(
     assert "mails" not in then
 
 
+@pytest.mark.parametrize(
+    ("option", "text", "least"),
+    [("--watch", "nan", "0.2"), ("--watch", "0", "0.2"), ("--max-wait", "nan", "0")],
+)
+def test_spans_that_are_none(mails: Queue, option: str, text: str, least: str) -> None:
+    ran = run("queues", f"{option}={text}")
+    assert ran.code == 2
+    assert f"not a number of seconds from {least} to 1,000,000: '{text}'" in ran.err
+
+
 def test_workers_are_told_to_drain(mails: Queue) -> None:
     assert "No worker is there." in run("drain", "--all").err
     assert run("drain").code == run("drain", "host", "--all").code == 2

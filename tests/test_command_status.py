@@ -218,6 +218,14 @@ def test_a_schedule_that_cannot_be_enqueued(settings: Settings, listener_in_char
     assert "Problem: MESSAGING['SCHEDULE']['nightly']: " in ran.out
 
 
+@pytest.mark.parametrize("text", ["nan", "-1", "inf", "soon"])
+def test_a_limit_that_nothing_can_pass_is_refused(text: str) -> None:
+    for option in ("--max-lag", "--max-wait"):
+        ran = status(option, text)
+        assert ran.code == 2
+        assert f"not a number of seconds from 0 to 1,000,000: '{text}'" in ran.err
+
+
 def test_usage() -> None:
     assert run("messaging").code == 2
     assert "invalid choice: 'nonsense'" in run("messaging", "nonsense").err

@@ -75,9 +75,10 @@ def test_a_person_and_a_probe_see_what_it_does(manage: Manage, broker: TestServe
         (["--queues", "-mail"], "expected one argument"),
         (["--queues=-mail"], "names no queue"),
         (["--queues", "male"], "the backend has no queue 'male'; it has default, mail"),
-        (["--processes", "0"], "must be a whole number from 1, not '0'"),
+        (["--processes", "0"], "not a whole number from 1: '0'"),
         (["--probe", "here:http"], "must be a port or HOST:PORT, not 'here:http'"),
-        (["--drain-seconds", "soon"], "must be a number of seconds, not 'soon'"),
+        (["--drain-seconds", "soon"], "not a number of seconds from 0 to 1,000,000: 'soon'"),
+        (["--drain-seconds", "nan"], "not a number of seconds from 0 to 1,000,000: 'nan'"),
         (["--nonsense"], "unrecognized arguments"),
     ],
 )

@@ -17,6 +17,7 @@ from pytest_django import Settings
 
 from messaging.standalone.embedded import EmbeddedServer
 from messaging.standalone.site import CannotStart, check_redis
+from tests.commands import run
 from tests.postgres import PostgresServer
 from tests.processes import Process, children_of, exists, plain_environment, python, queued
 from tests.servers import TestServer, free_port
@@ -345,3 +346,10 @@ def test_directory_that_is_a_file(up: StartUp, short_directory: Path) -> None:
     process = up(VAR_DIR=str(short_directory / "file"))
     assert process.wait() == 3
     assert "Traceback" not in process.stderr
+
+
+@pytest.mark.parametrize("text", ["nan", "-1", "soon"])
+def test_a_drain_of_no_span_is_refused(text: str) -> None:
+    ran = run("up", f"--drain={text}")
+    assert ran.code == 2
+    assert f"not a number of seconds from 0 to 1,000,000: '{text}'" in ran.err

@@ -15,7 +15,7 @@ from messaging.conf import conf
 from messaging.log import START, Position
 from messaging.management.terminal_command import FAILED, USAGE, HelpFormatter, TerminalCommand
 from messaging.pruner import Pruned, prune
-from messaging.terminal.arguments import whole
+from messaging.terminal.arguments import number, whole
 from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
 from messaging.terminal.stopping import Stop
 
@@ -46,7 +46,7 @@ def add(subcommands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--days",
-        type=days,
+        type=number("a number of days"),
         metavar="N",
         help="remove what is older; 0 = however old it is (default: PRUNE_DAYS of the settings)",
     )
@@ -117,17 +117,3 @@ def _why_held(held: Position) -> str:
 
 def _moment(position: Position) -> str:
     return f"{datetime.fromtimestamp(position.ms / 1000, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-# -- what options mean --------------------------------------------------------------------------------------------
-
-
-def days(text: str) -> float:
-    """Days, fractions too."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < 1e6:
-        raise argparse.ArgumentTypeError(f"not a number of days: {text!r}")
-    return number

@@ -15,6 +15,7 @@ from messaging.management.queue_commands import asking, chosen, parser_of, table
 from messaging.management.terminal_command import FAILED, UNHEALTHY, TerminalCommand
 from messaging.quantities import span
 from messaging.taskqueue.standing import Quantiles, Standing, look, paused_words, problems
+from messaging.terminal.arguments import number, seconds
 from messaging.terminal.screen import is_terminal, safe
 from messaging.terminal.stopping import Stop
 
@@ -49,7 +50,7 @@ def add(subcommands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument(
         "--max-wait",
-        type=float,
+        type=seconds,
         default=MAX_WAIT,
         metavar="SECONDS",
         help="a ready task that waits for longer is a problem (default: %(default)g)",
@@ -57,7 +58,7 @@ def add(subcommands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--watch",
         nargs="?",
-        type=float,
+        type=number("a number of seconds", least=SHORTEST_WATCH),
         const=WATCH_SECONDS,
         metavar="SECONDS",
         help="look again and again until Ctrl-C (default: every %(const)g s)",
@@ -107,7 +108,7 @@ def watch(command: TerminalCommand, options: dict[str, Any]) -> None:
             text += [paint.red(f"Problem: {safe(each)}") for each in wrong]
             command.stdout.write(clear + "\n".join(text))
             command.stdout.flush()
-            stop.pause(max(options["watch"], SHORTEST_WATCH))
+            stop.pause(options["watch"])
 
 
 def lines(found: Sequence[Standing]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from messaging.management.terminal_command import FAILED, USAGE, HelpFormatter, 
 from messaging.replayer import publish_again
 from messaging.restorer import restore
 from messaging.span import END, LogChanged, Replay, Totals
+from messaging.terminal.arguments import number
 from messaging.terminal.moments import position_of
 from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
 from messaging.terminal.stopping import Stop
@@ -79,7 +80,7 @@ def add(subcommands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--rate",
-        type=rate,
+        type=number("a number of messages a second"),
         metavar="N",
         help=f"messages a second to subscribers; 0 = as fast as it goes (default: {RATE:g})",
     )
@@ -227,17 +228,6 @@ def moment(text: str) -> Position:
     if position.ms > END.ms or position.seq >= 2**64:
         raise argparse.ArgumentTypeError(f"no log has such a position: {text!r}")
     return position
-
-
-def rate(text: str) -> float:
-    """Messages a second."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"not a number of messages a second: {text!r}")
-    return number
 
 
 class Destination(argparse.Action):

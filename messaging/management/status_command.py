@@ -18,6 +18,7 @@ from messaging.status import COUNTED, MAX_WAIT, ListenerStatus, LogStatus, Statu
 from messaging.taskqueue.standing import Standing as QueueStanding
 from messaging.taskqueue.standing import paused_words
 from messaging.taskqueue.waiting import REASONS as TASK_REASONS
+from messaging.terminal.arguments import seconds
 from messaging.terminal.screen import Paint, counted, safe
 
 MAX_LAG = 60.0
@@ -45,14 +46,14 @@ def add(subcommands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     parser.add_argument(
         "--max-lag",
-        type=float,
+        type=seconds,
         default=MAX_LAG,
         metavar="SECONDS",
         help="a message that waits for longer is a problem (default: %(default)g)",
     )
     parser.add_argument(
         "--max-wait",
-        type=float,
+        type=seconds,
         default=MAX_WAIT,
         metavar="SECONDS",
         help="a ready task that waits for longer is a problem (default: %(default)g)",

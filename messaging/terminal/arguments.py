@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 
 
@@ -17,3 +18,21 @@ def whole(what: str, *, least: int, most: int | None = None) -> Callable[[str], 
         raise argparse.ArgumentTypeError(f"not {what}: {text!r}")
 
     return number
+
+
+def number(what: str, *, least: float = 0.0, most: float = 1e6) -> Callable[[str], float]:
+    """The same of numbers that may have a fraction; NaN is none."""
+
+    def given(text: str) -> float:
+        try:
+            found = float(text)
+        except ValueError:
+            found = math.nan
+        if not least <= found <= most:
+            raise argparse.ArgumentTypeError(f"not {what} from {least:g} to {most:,.0f}: {text!r}")
+        return found
+
+    return given
+
+
+seconds = number("a number of seconds")

@@ -18,7 +18,7 @@ from messaging.listener import Listener, Report
 from messaging.loop import Loop
 from messaging.management.terminal_command import CANNOT_START, DRAIN_TIMED_OUT, TerminalCommand
 from messaging.probing import CannotBind, Probe, address
-from messaging.readyfile import ReadyFile
+from messaging.readyfile import CannotMake, ReadyFile
 from messaging.taskchecks import check_task_settings
 from messaging.terminal.screen import Rate, StatusLine, is_terminal
 from messaging.terminal.stopping import Stop
@@ -89,7 +89,7 @@ INT or TERM ends it at once with 130. Redis or the database away is no error: it
         try:
             with Probe(options["probe"], name="listener", silent_seconds=SILENT_SECONDS) as probe:
                 self.listen(listener, options, probe, shown=shown)
-        except CannotBind as error:
+        except (CannotBind, CannotMake) as error:
             self.end(CANNOT_START, f"Cannot start: {error}")
         if any(
             isinstance(thread, Loop) for thread in threading.enumerate()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import os
 import sys
 import time
@@ -30,7 +29,7 @@ from messaging.management.terminal_command import (
 from messaging.payload import TEXT
 from messaging.publisher import prepare
 from messaging.sender import Prepared, send_one
-from messaging.terminal.arguments import whole
+from messaging.terminal.arguments import number, whole
 from messaging.terminal.intake import Intake, LineReader, Reader, Totals, data_of
 from messaging.terminal.output import OutputLost
 from messaging.terminal.repeats import MOST, Repeats, Template
@@ -96,7 +95,11 @@ taken; a second INT or TERM ends it at once with 130. A reader of --json-output 
             help="publish DATA so many times, with placeholders",
         )
         parser.add_argument(
-            "--delay", type=pause, default=0.0, metavar="SECONDS", help="between two of --count (default: 0)"
+            "--delay",
+            type=number("a number of seconds", most=LONGEST_DELAY),
+            default=0.0,
+            metavar="SECONDS",
+            help="between two of --count (default: 0)",
         )
         parser.add_argument(
             "--keep-blank", action="store_true", help="publish blank lines too (default: skipped)"
@@ -275,17 +278,6 @@ def summary(totals: Totals, channel: str, seconds: float) -> str:
     if totals.refused:
         text += f", {counted(totals.refused, 'line')} refused"
     return text
-
-
-def pause(text: str) -> float:
-    """``--delay``."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds <= LONGEST_DELAY:
-        raise argparse.ArgumentTypeError(f"not a number of seconds from 0 to {LONGEST_DELAY:,}: {text!r}")
-    return seconds
 
 
 def header(text: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from messaging.errors import Misconfigured
 from messaging.log import Position
 from messaging.management.terminal_command import CANNOT_START, FAILED, TerminalCommand
 from messaging.terminal import lines
-from messaging.terminal.arguments import whole
+from messaging.terminal.arguments import seconds, whole
 from messaging.terminal.conditions import Condition
 from messaging.terminal.follower import Lost
 from messaging.terminal.lines import PersonsLines, Read
@@ -78,7 +78,7 @@ exit codes: 0 ended by INT or TERM, by --count, --timeout or --until-end, 1 less
         parser.add_argument(
             "--count", type=whole("a whole number from 1", least=1), metavar="N", help="end after N messages"
         )
-        parser.add_argument("--timeout", type=float, metavar="SECONDS", help="end after so long")
+        parser.add_argument("--timeout", type=seconds, metavar="SECONDS", help="end after so long")
         parser.add_argument(
             "--grep",
             action="append",

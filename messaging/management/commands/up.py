@@ -15,6 +15,7 @@ from django.core.management.base import CommandParser
 from messaging.conf import conf
 from messaging.management.terminal_command import CANNOT_START, USAGE, TerminalCommand
 from messaging.standalone.site import ADMIN, CannotStart, Plan, Up, run
+from messaging.terminal.arguments import seconds
 from messaging.terminal.screen import Paint, safe
 
 
@@ -39,7 +40,7 @@ examples:
         parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: %(default)s")
         parser.add_argument(
             "--drain",
-            type=float,
+            type=seconds,
             default=15.0,
             metavar="SECONDS",
             help="how long Ctrl-C waits for work in hand before it kills (default: %(default)g)",

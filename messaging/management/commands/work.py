@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,17 @@ from messaging.conf import conf
 from messaging.errors import Misconfigured
 from messaging.management.terminal_command import CANNOT_START, USAGE, TerminalCommand
 from messaging.probing import CannotBind, Probe, address
-from messaging.readyfile import ReadyFile
+from messaging.readyfile import CannotMake, ReadyFile
 from messaging.taskqueue.seam import DEFAULT_TASK_BACKEND_ALIAS
 from messaging.taskqueue.worker.backends import backend_of
 from messaging.taskqueue.worker.plan import EVERY, Choice, Plan, host
 from messaging.taskqueue.worker.supervisor import Report, Supervisor
+from messaging.terminal.arguments import seconds, whole
 from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
 
 SILENT_SECONDS = 15.0  # without a round of the supervisor; more, and a probe says that it hangs
+
+positive = whole("a whole number from 1", least=1, most=999_999)
 
 
 class Command(TerminalCommand):
@@ -127,7 +129,7 @@ waits, and says so."""
         try:
             with Probe(options["probe"], name="worker", silent_seconds=SILENT_SECONDS) as probe:
                 code = self.work(plan, options, probe, shown=shown)
-        except CannotBind as error:
+        except (CannotBind, CannotMake) as error:
             self.end(CANNOT_START, f"Cannot start: {error}")
         sys.exit(code)
 
@@ -220,21 +222,3 @@ class Progress:
             "; ".join(report.failures) or report.state,
         ]
         self._status.show(", ".join(parts))
-
-
-def positive(text: str) -> int:
-    """A whole number from 1; for argparse."""
-    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 1_000_000):
-        raise ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
-    return int(text)
-
-
-def seconds(text: str) -> float:
-    """A span from 0; for argparse."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e6:
-        raise ArgumentTypeError(f"must be a number of seconds, not {text!r}")
-    return value
