@@ -106,7 +106,11 @@ def test_what_only_begins_like_json_is_mentioned(events: Events, data: str) -> N
         (["two words", "x"], 2, "a channel has no ' ' in it: 'two words'"),
         (["updates", "x", "-H", "Tenant:acme"], 2, "'Tenant'"),
         (["updates", "x", "-H", "tenant"], 2, "not NAME:VALUE: 'tenant'"),
+        (["updates", "x", "-H", "tenant:x", "-H", "tenant:y"], 2, "-H tenant has one value: 'x' or 'y'?"),
         (["updates", "x", "--key", "a\nb"], 2, "partitionkey"),
+        (["updates", "x", "--key", ""], 2, "argument --key: it is empty"),
+        (["updates", "x", "--type", ""], 2, "argument --type: it is empty"),
+        (["updates", "x", "--id", ""], 2, "argument --id: it is empty"),
         (["updates", "-", "--id", "1"], 2, "--id names one message"),
         (["updates", "x", "y"], 2, "unrecognized arguments: y"),
         (["updates", "--json", "{broken"], 1, "not JSON: '{broken'"),
@@ -149,8 +153,8 @@ def test_a_delay_lies_between_two_of_them(manage: Manage, events: Events) -> Non
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["{{m}}", "--count", "2"], 1, "'{{m}}' is no placeholder"),
-        (["{{random 1}}", "--count", "2"], 1, "'{{random 1}}' is no placeholder"),
+        (["{{m}}", "--count", "2"], 2, "'{{m}}' is no placeholder"),
+        (["{{random 1}}", "--count", "2"], 2, "'{{random 1}}' is no placeholder"),
         (["{{n}}", "--count", "0"], 2, "not a number from 1 to 10,000,000: '0'"),
         (["x", "--count", "2", "--delay", "-1"], 2, "not a number of seconds from 0 to 86,400: '-1'"),
         (["x", "--count", "2", "--delay", "nan"], 2, "'nan'"),

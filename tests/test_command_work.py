@@ -75,6 +75,8 @@ def test_a_person_and_a_probe_see_what_it_does(manage: Manage, broker: TestServe
         (["--queues", "-mail"], "expected one argument"),
         (["--queues=-mail"], "names no queue"),
         (["--queues", "male"], "the backend has no queue 'male'; it has default, mail"),
+        (["--queues", ""], "--queues: '' names no queue"),
+        (["--memory-limit", "5"], "--memory-limit 5: a process without a task takes "),
         (["--processes", "0"], "not a whole number from 1: '0'"),
         (["--probe", "here:http"], "must be a port or HOST:PORT, not 'here:http'"),
         (["--drain-seconds", "soon"], "not a number of seconds from 0 to 1,000,000: 'soon'"),
@@ -86,6 +88,11 @@ def test_usage(settings: Settings, arguments: list[str], said: str) -> None:
     settings.TASKS = {"default": {"BACKEND": OURS, "QUEUES": ["default", "mail"]}}
     ran = run("work", *arguments)
     assert (ran.code, said in ran.err) == (2, True), ran.err
+
+
+def test_help_shows_how_to_leave_a_queue_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("work", "--help").code == 0
+    assert "--queues=-NAME,*" in capsys.readouterr().out
 
 
 def test_a_probe_that_cannot_be(manage: Manage, broker: TestServer) -> None:

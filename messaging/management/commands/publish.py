@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -17,7 +17,14 @@ from django.core.management.base import CommandParser
 
 from messaging.conf import conf
 from messaging.entered import looks_like_json
-from messaging.errors import BrokerError, InvalidAttribute, InvalidChannel, InvalidMessage, Misconfigured
+from messaging.errors import (
+    BrokerError,
+    InvalidAttribute,
+    InvalidChannel,
+    InvalidMessage,
+    Misconfigured,
+    shown,
+)
 from messaging.event import Event
 from messaging.management.terminal_command import (
     CANNOT_START,
@@ -30,14 +37,14 @@ from messaging.payload import TEXT
 from messaging.publisher import prepare
 from messaging.sender import Prepared, send_one
 from messaging.terminal.arguments import number, whole
-from messaging.terminal.intake import Intake, LineReader, Reader, Totals, data_of
+from messaging.terminal.intake import Intake, LineReader, Reader, data_of
 from messaging.terminal.output import OutputLost
+from messaging.terminal.published import Places, Progress, summary
 from messaging.terminal.repeats import MOST, Repeats, Template
-from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
+from messaging.terminal.screen import StatusLine, counted, is_terminal
 from messaging.terminal.stopping import Stop
 
 LONGEST_DELAY = 86_400
-SHOWN_EVERY = 0.2  # seconds between two progress lines
 
 
 class Command(TerminalCommand):
@@ -73,10 +80,17 @@ taken; a second INT or TERM ends it at once with 130. A reader of --json-output 
         )
         form.add_argument("--text", dest="form", action="store_const", const="text", help="take all as text")
         parser.set_defaults(form="auto")
-        parser.add_argument("--type", metavar="TYPE", help="the event's type (default: the channel)")
-        parser.add_argument("--key", metavar="KEY", help="what it is about, such as an order's number")
         parser.add_argument(
-            "--id", metavar="ID", help="the event's id (default: a new one); for one message only"
+            "--type", type=filled, metavar="TYPE", help="the event's type (default: the channel)"
+        )
+        parser.add_argument(
+            "--key", type=filled, metavar="KEY", help="what it is about, such as an order's number"
+        )
+        parser.add_argument(
+            "--id",
+            type=filled,
+            metavar="ID",
+            help="the event's id (default: a new one); for one message only",
         )
         parser.add_argument(
             "-H",
@@ -110,12 +124,16 @@ taken; a second INT or TERM ends it at once with 130. A reader of --json-output 
         parser.add_argument("--quiet", action="store_true", help="no progress and no summary")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        headers = dict(options["headers"])
+        for name, value in options["headers"]:
+            if headers[name] != value:
+                self.end(USAGE, f"-H {name} has one value: {shown(value)} or {shown(headers[name])}?")
         make = partial(
             prepare,
             options["channel"],
             type=options["type"],
             key=options["key"],
-            headers=dict(options["headers"]),
+            headers=headers,
         )
         data = options["data"]
         if options["delay"] and options["count"] is None:
@@ -135,7 +153,10 @@ taken; a second INT or TERM ends it at once with 130. A reader of --json-output 
             elif options["count"] is not None:
                 if options["id"]:
                     self.end(USAGE, "--id names one message, and --count makes many.")
-                template = Template(data)
+                try:
+                    template = Template(data)
+                except InvalidMessage as error:
+                    self.end(USAGE, f"Not published: {error}")
                 make(data_of(os.fsencode(template.filled(1)), options["form"]))
                 self.lines(Repeats(template, count=options["count"], delay=options["delay"]), make, options)
             else:
@@ -218,27 +239,6 @@ taken; a second INT or TERM ends it at once with 130. A reader of --json-output 
         self.stdout.flush()
 
 
-class Places:
-    """Prints where messages are as long as somebody takes it. Publishing goes on without: the input would be lost."""
-
-    def __init__(
-        self, report: Callable[[Sequence[Event]], None] | None, tell: Callable[[str, bool], None]
-    ) -> None:
-        self._report = report
-        self._tell = tell
-        self.missing = False  # was something to be kept that could not be written?
-
-    def __call__(self, events: Sequence[Event]) -> None:
-        if self._report is None:
-            return
-        try:
-            self._report(events)
-        except OutputLost as error:
-            self._report = None
-            self.missing = not error.is_closed
-            self._tell(f"{error}: publishing goes on, where messages are is not printed any more", False)
-
-
 @contextmanager
 def _other_words() -> Iterator[None]:
     """The breaker's two sentences are said here in other words, and at the right moment."""
@@ -254,29 +254,10 @@ def _other_words() -> Iterator[None]:
         logger.removeFilter(is_said)
 
 
-class Progress:
-    """Totals -> the status line, a few times a second."""
-
-    def __init__(self, status: StatusLine) -> None:
-        self._status = status
-        self._rate = Rate()
-        self._next = 0.0
-
-    def show(self, totals: Totals) -> None:
-        if (now := time.monotonic()) >= self._next:
-            self._next = now + SHOWN_EVERY
-            waiting = f", {totals.unsent:,} waiting for Redis" if totals.unsent else ""
-            self._status.show(f"{totals.sent:,} published, {self._rate.of(totals.sent):,.0f}/s{waiting}")
-
-
-def summary(totals: Totals, channel: str, seconds: float) -> str:
-    """What became of the lines, in a sentence."""
-    rate = f" ({totals.sent / seconds:,.0f}/s)" if totals.sent > 1 and seconds > 0.1 else ""
-    text = f"{counted(totals.sent, 'message')} published to {channel} in {seconds:.1f} s{rate}"
-    if totals.blank:
-        text += f", {counted(totals.blank, 'blank line')} skipped"
-    if totals.refused:
-        text += f", {counted(totals.refused, 'line')} refused"
+def filled(text: str) -> str:
+    """``--type``, ``--key``, ``--id``: an empty one is an argument that a shell's variable did not fill."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty: leave the option out")
     return text
 
 

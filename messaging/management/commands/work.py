@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from messaging.probing import CannotBind, Probe, address
 from messaging.readyfile import CannotMake, ReadyFile
 from messaging.taskqueue.seam import DEFAULT_TASK_BACKEND_ALIAS
 from messaging.taskqueue.worker.backends import backend_of
+from messaging.taskqueue.worker.memory import resident_mb
 from messaging.taskqueue.worker.plan import EVERY, Choice, Plan, host
 from messaging.taskqueue.worker.supervisor import Report, Supervisor
 from messaging.terminal.arguments import seconds, whole
@@ -50,8 +52,8 @@ waits, and says so."""
         parser.add_argument(
             "--queues",
             metavar="NAMES",
-            help="comma-separated, each with a weight if wanted (mail=3); * is every queue, -NAME leaves one out "
-            "(default: QUEUES of the backend)",
+            help="comma-separated, each with a weight if wanted (mail=3); * is every queue, -NAME leaves one out, "
+            "as in --queues=-NAME,* (default: QUEUES of the backend)",
         )
         parser.add_argument(
             "--backend",
@@ -171,13 +173,20 @@ waits, and says so."""
         self.need_settings(backend.check())
         queues = backend.queues
         try:
-            choice = Choice.parse(options["queues"] or ",".join(sorted(queues)) or EVERY)
+            given = options["queues"]
+            choice = Choice.parse(given if given is not None else ",".join(sorted(queues)) or EVERY)
         except ValueError as error:
             self.end(USAGE, f"--queues: {error}")
         if queues and (strange := sorted(choice.weights.keys() - set(queues))):
             self.end(
                 USAGE,
                 f"--queues: the backend has no queue {strange[0]!r}; it has {', '.join(sorted(queues))}",
+            )
+        if 0 < options["memory_limit"] <= (taken := resident_mb(os.getpid())):
+            self.end(
+                USAGE,
+                f"--memory-limit {options['memory_limit']}: a process without a task takes {taken:.0f} MB already, "
+                "and would be replaced for ever",
             )
         return Plan(
             alias=options["backend"],
