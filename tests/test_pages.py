@@ -39,19 +39,35 @@ def blocks(page: str) -> Iterator[tuple[str, str]]:
     yield from re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
+Files = Callable[[str], ModuleType]
+
+
 @pytest.fixture
-def page_module() -> Iterator[ModuleType]:
-    """Where the blocks of a page live, so that a worker finds its tasks."""
-    module = sys.modules["page_shop"] = ModuleType("page_shop")
-    yield module
-    del sys.modules["page_shop"]
+def files() -> Iterator[Files]:
+    """A block -> the module that it belongs to: that of the file which its first line names, else that of the block
+    at the top of the page. Who copies two files has two namespaces; a worker finds the tasks of each."""
+    made: list[ModuleType] = []
+
+    def module_of(code: str) -> ModuleType:
+        named = re.match(r"# ((?:\w+/)*\w+)\.py\n", code)
+        if named is None and made:
+            return made[0]
+        name = named[1].replace("/", ".") if named else "page"
+        for known in made:
+            if known.__name__ == name:
+                return known
+        made.append(ModuleType(name))
+        sys.modules[name] = made[-1]
+        return made[-1]
+
+    yield module_of
+    for module in made:
+        del sys.modules[module.__name__]
 
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.usefixtures("empty_registry")
-def test_each_block_of_code_does_what_the_page_says(
-    page: str, page_module: ModuleType, settings: Settings
-) -> None:
+def test_each_block_of_code_does_what_the_page_says(page: str, files: Files, settings: Settings) -> None:
     found = list(blocks(page))
     assert found[0][0] == "python", "a page begins with an example"
     for _, code in found:  # first of all: an example above may need them
@@ -67,7 +83,6 @@ def test_each_block_of_code_does_what_the_page_says(
         assert re.sub(r"<(TaskResultStatus\.\w+): '\w+'>", r"\1", repr(value)) == said
         checked.append(said)
 
-    page_module.__dict__["check"] = check
     with memory_broker():
         for language, code in found:
             if language == "sh":
@@ -81,9 +96,11 @@ def test_each_block_of_code_does_what_the_page_says(
                     code,
                     flags=re.MULTILINE,
                 )
-                exec(compile(code, page, "exec"), page_module.__dict__)  # noqa: S102
+                module = files(code)
+                module.__dict__["check"] = check
+                exec(compile(code, page, "exec"), module.__dict__)  # noqa: S102
                 if code.startswith("# tests/"):
-                    assert run_tests(page_module) == code.count("def test_")
+                    assert run_tests(module) == code.count("def test_")
     promised = sum(len(re.findall("  # -> ", code)) for _, code in found)
     assert len(checked) == promised, "a value is shown that was not compared"
 
