@@ -4,11 +4,14 @@ import json
 import signal
 import socket
 import threading
+from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import httpx
 import msgspec
 import pytest
+from django.core.management import call_command
 from pytest_django import Settings
 
 from messaging import publish, publish_many
@@ -187,6 +190,30 @@ def test_a_part_that_does_not_end_is_said(monkeypatch: pytest.MonkeyPatch, broke
         loop.join(5)
     assert ran.code == 5
     assert ran.err.startswith("Drain timed out")
+
+
+@pytest.mark.django_db
+def test_a_reader_of_its_reports_that_leaves_does_not_end_it(
+    monkeypatch: pytest.MonkeyPatch, broker: TestServer
+) -> None:
+    class Closed(StringIO):
+        def flush(self) -> None:
+            raise BrokenPipeError
+
+    ticks: list[int] = []
+
+    def run_three_times(listener: Listener, *, on_tick: Callable[[Report], None]) -> None:
+        for number in range(3):
+            on_tick(listener.report())
+            ticks.append(number)
+
+    monkeypatch.setattr(Listener, "run", run_three_times)
+    said = StringIO()
+    call_command("listen", "--json", stdout=Closed(), stderr=said)
+    assert ticks == [0, 1, 2]
+    assert said.getvalue() == (
+        "listen: stdout takes nothing more (its reader is gone): there are no more reports, the work goes on\n"
+    )
 
 
 # -- what keeps it from starting

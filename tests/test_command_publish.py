@@ -331,8 +331,7 @@ def test_a_reader_of_the_report_that_leaves_does_not_end_the_publishing(
     assert json.loads(ran.stdout)["channel"] == "c"
     said, summary = ran.stderr.splitlines()
     assert said == (
-        "publish: stdout takes nothing more (its reader is gone): publishing goes on, where messages are is not "
-        "printed any more"
+        "publish: stdout takes nothing more (its reader is gone): there are no more reports, the work goes on"
     )
     assert summary.startswith("20,000 messages published to c in ")
     assert data_of(events) == list(range(1, 20_001))
@@ -358,7 +357,7 @@ def test_a_full_disk_does_not_hide_that_it_was_published(
     )
     ran = shell("seq 2 3000 | manage.py publish c - --json-output > /dev/full", broker, short_directory)
     assert ran.returncode == 1
-    assert "(No space left on device): publishing goes on" in ran.stderr
+    assert "(No space left on device): there are no more reports" in ran.stderr
     assert data_of(events) == list(range(1, 3001))
 
 

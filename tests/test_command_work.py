@@ -1,6 +1,7 @@
 """`manage.py work` in a terminal: what it says, what it refuses. What it does with tasks: tests/taskqueue."""
 
 import socket
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from tests.commands import run
 from tests.conftest import Manage
 from tests.queued import enqueue
 from tests.servers import TestServer
+from tests.shells import shell
 from tests.waiting import eventually
 
 OURS = "messaging.taskqueue.RedisTaskBackend"
@@ -66,6 +68,19 @@ def test_a_person_and_a_probe_see_what_it_does(manage: Manage, broker: TestServe
     worker.signal(2)
     worker.wait_for("draining; a second Ctrl-C hands back what runs and ends at once")
     assert worker.wait() == 0
+
+
+def test_a_reader_of_its_reports_that_leaves_ends_no_task(
+    broker: TestServer, short_directory: Path, settings: Settings
+) -> None:
+    settings.TASKS = {"default": {"BACKEND": OURS}}
+    enqueue(3, name="default")
+    ran = shell("manage.py work --burst --json | true", broker, short_directory)
+    assert ran.returncode == 0
+    counts = standing.queue("default", "default").counts()
+    assert (counts.ready, counts.running) == (0, 0)
+    gone = "work: stdout takes nothing more (its reader is gone): there are no more reports, the work goes on"
+    assert ran.stderr.splitlines().count(gone) == 1
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from argparse import RawDescriptionHelpFormatter
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
+import msgspec
 from django.core.checks import CheckMessage
 from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
 from django.db import DatabaseError, InterfaceError
@@ -53,6 +54,11 @@ class TerminalCommand(BaseCommand):
     def put(self, data: bytes) -> None:
         """Bytes on stdout; flush ``self.stdout`` when they are to be seen."""
         self._output.put(data)
+
+    def put_json(self, report: Any) -> None:
+        """One object on one line, to be seen at once."""
+        self.put(msgspec.json.encode(report) + b"\n")
+        self.stdout.flush()
 
     def say(self, sentence: str) -> None:
         """One line on stderr."""

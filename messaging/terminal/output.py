@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
 
 
 class OutputLost(Exception):
@@ -50,6 +52,25 @@ class Output:
         except OSError as error:
             drop(self._stream)
             raise OutputLost(error) from error
+
+
+class Reports(Generic[T]):
+    """Writes reports about work as long as stdout takes them. The work goes on without; ``tell`` gets why, once."""
+
+    def __init__(self, write: Callable[[T], None] | None, tell: Callable[[str], None]) -> None:
+        self._write = write  # None: none are wanted, or no more
+        self._tell = tell
+        self.missing = False  # was something to be kept that could not be written?
+
+    def __call__(self, report: T) -> None:
+        if self._write is None:
+            return
+        try:
+            self._write(report)
+        except OutputLost as error:
+            self._write = None
+            self.missing = not error.is_closed
+            self._tell(f"{error}: there are no more reports, the work goes on")
 
 
 def drop(stream: Any) -> None:

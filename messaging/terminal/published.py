@@ -1,37 +1,13 @@
-"""Messages that are being published -> their places on stdout, a status line meanwhile, a sentence at the end."""
+"""Messages that are being published -> a status line meanwhile, a sentence at the end."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 
-from messaging.event import Event
 from messaging.terminal.intake import Totals
-from messaging.terminal.output import OutputLost
 from messaging.terminal.screen import Rate, StatusLine, counted
 
 SHOWN_EVERY = 0.2  # seconds between two progress lines
-
-
-class Places:
-    """Prints where messages are as long as somebody takes it. Publishing goes on without: the input would be lost."""
-
-    def __init__(
-        self, report: Callable[[Sequence[Event]], None] | None, tell: Callable[[str, bool], None]
-    ) -> None:
-        self._report = report
-        self._tell = tell
-        self.missing = False  # was something to be kept that could not be written?
-
-    def __call__(self, events: Sequence[Event]) -> None:
-        if self._report is None:
-            return
-        try:
-            self._report(events)
-        except OutputLost as error:
-            self._report = None
-            self.missing = not error.is_closed
-            self._tell(f"{error}: publishing goes on, where messages are is not printed any more", False)
 
 
 class Progress:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from django.core.management.base import CommandParser
 
 from messaging import connection
@@ -20,6 +20,7 @@ from messaging.management.terminal_command import CANNOT_START, DRAIN_TIMED_OUT,
 from messaging.probing import CannotBind, Probe, address
 from messaging.readyfile import CannotMake, ReadyFile
 from messaging.taskchecks import check_task_settings
+from messaging.terminal.output import Reports
 from messaging.terminal.screen import Rate, StatusLine, is_terminal
 from messaging.terminal.stopping import Stop
 
@@ -113,17 +114,22 @@ INT or TERM ends it at once with 130. Redis or the database away is no error: it
             ReadyFile(options["ready_file"]) as ready,
         ):
             progress = Progress(status)
+            tell = partial(self.warn, status)
+            report_json = Reports(self.put_json if options["json"] else None, tell)
 
             def tick(report: Report) -> None:
                 progress.show(report)
                 reasons = idle(report)
                 ready.show(not reasons)
                 probe.show(report, idle=reasons, stuck=listener.stuck())
-                if options["json"]:
-                    self.put(msgspec.json.encode(report) + b"\n")
-                    self.stdout.flush()
+                report_json(report)
 
             listener.run(on_tick=tick)
+
+    def warn(self, status: StatusLine, sentence: str) -> None:
+        """A change of state, on stderr."""
+        status.clear()
+        self.say(self.paint.yellow(f"listen: {sentence}"))
 
 
 def idle(report: Report) -> list[str]:

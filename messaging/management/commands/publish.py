@@ -38,8 +38,8 @@ from messaging.publisher import prepare
 from messaging.sender import Prepared, send_one
 from messaging.terminal.arguments import number, whole
 from messaging.terminal.intake import Intake, LineReader, Reader, data_of
-from messaging.terminal.output import OutputLost
-from messaging.terminal.published import Places, Progress, summary
+from messaging.terminal.output import OutputLost, Reports
+from messaging.terminal.published import Progress, summary
 from messaging.terminal.repeats import MOST, Repeats, Template
 from messaging.terminal.screen import StatusLine, counted, is_terminal
 from messaging.terminal.stopping import Stop
@@ -200,7 +200,7 @@ taken; a second INT or TERM ends it at once with 130. A reader of --json-output 
         shown = is_terminal(self.stderr) and not is_terminal(sys.stdin) and not options["quiet"]
         with _other_words(), Stop() as stop, StatusLine(self.talk, shown=shown) as status:
             tell = partial(self.tell, status)
-            places = Places(self.report if options["json_output"] else None, tell)
+            places = Reports(self.report if options["json_output"] else None, partial(tell, good=False))
             intake = Intake(
                 reader,
                 stop=stop,

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from django.core.management.base import CommandParser
 
 from messaging import connection
@@ -23,6 +22,7 @@ from messaging.taskqueue.worker.memory import resident_mb
 from messaging.taskqueue.worker.plan import EVERY, Choice, Plan, host
 from messaging.taskqueue.worker.supervisor import Report, Supervisor
 from messaging.terminal.arguments import seconds, whole
+from messaging.terminal.output import Reports
 from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
 
 SILENT_SECONDS = 15.0  # without a round of the supervisor; more, and a probe says that it hangs
@@ -140,22 +140,24 @@ waits, and says so."""
         with StatusLine(self.talk, shown=shown) as status, ReadyFile(options["ready_file"]) as ready:
             progress = Progress(status)
 
+            def say(line: str) -> None:
+                status.clear()
+                self.say(line)
+
+            report_json = Reports(
+                self.put_json if options["json"] else None, lambda why: say(self.paint.yellow(f"work: {why}"))
+            )
+
             def tick(report: Report) -> None:
                 progress.show(report)
                 ready.show(report.state == "working")
                 probe.show(report, idle=idle(report))
-                if options["json"]:
-                    self.put(msgspec.json.encode(report) + b"\n")
-                    self.stdout.flush()
+                report_json(report)
 
             def drain() -> None:
                 status.clear()
                 if shown:
                     self.say("draining; a second Ctrl-C hands back what runs and ends at once")
-
-            def say(line: str) -> None:
-                status.clear()
-                self.say(line)
 
             with Supervisor(
                 plan, say=say if shown or options["json"] else None, on_tick=tick, on_drain=drain
