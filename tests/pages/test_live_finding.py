@@ -17,6 +17,17 @@ def marked(page: Page) -> str:
     return page.locator(".row.marked .payload").inner_text()
 
 
+def settled(page: Page) -> None:
+    """Returns when the list has stood still for ten frames."""
+    page.evaluate("""async () => {
+        const list = document.querySelector("#rows");
+        for (let still = 0, last = null; still < 10; last = list.scrollTop) {
+            await new Promise(requestAnimationFrame);
+            still = list.scrollTop === last ? still + 1 : 0;
+        }
+    }""")
+
+
 def test_a_message_in_its_context_and_back_to_live(page: Page, send: Send, screenshot: Shot) -> None:
     for n in range(6):
         send("context.noise", *numbers(100 * n, 100 * n + 100))
@@ -40,6 +51,23 @@ def test_a_message_in_its_context_and_back_to_live(page: Page, send: Send, scree
     expect(page).to_have_url(re.compile(r"/messages/$"))
     page.go_back()
     expect(page).to_have_url(re.compile("needle"))
+
+
+def test_a_permanent_link_opens_with_its_message_in_the_middle(page: Page, send: Send) -> None:
+    page.set_viewport_size(
+        {"width": 1440, "height": 900}
+    )  # the half-full block above is near, yet out of sight
+    send("centred", *numbers(0, 144))
+    open_live(page, "?channel=centred")
+    rows(page, 144)
+    at = page.locator(".row", has_text='{"n": 49}').evaluate("row => row.record.at")
+    for wrap in ("false", "true"):
+        open_live(page, f"?channel=centred&around={at}")
+        expect(page.locator("#wrap")).to_have_attribute("aria-pressed", wrap)
+        expect(page.locator(".row.marked")).to_have_count(1)
+        settled(page)
+        assert marked(page) == '{"n": 49}'
+        page.keyboard.press("w")  # the next round
 
 
 def test_a_jump_to_a_time(page: Page, send: Send, screenshot: Shot) -> None:

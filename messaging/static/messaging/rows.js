@@ -12,6 +12,7 @@ const FIRST = 300; // rows rendered at once; the rest follows when the reader sc
 const STEP = 500;
 const CAP = 600; // rows kept while following, give or take a block
 const NEAR = 24; // pixels from the newest end that still count as being there
+const SETTLE = 20; // frames at most until a message stays where it was scrolled to
 
 export class Rows {
   #list = $("rows");
@@ -27,6 +28,7 @@ export class Rows {
   #selected = null;
   #marked = null;
   #tabbable = null;
+  #settling = null; // the scrolling that goes on with the next frames
   #sight;
 
   /** `options`: {newestFirst, wrap, utc}. `now` gives the server's time. `dividerNode(row)` draws a divider. */
@@ -88,9 +90,22 @@ export class Rows {
 
   #bringBack({ record, offset }) {
     while (!this.#elements.has(record) && this.#older.includes(record)) this.#extend();
-    const element = this.#elements.get(record);
-    if (!element) return;
-    this.#list.scrollTop += element.getBoundingClientRect().top - this.#list.getBoundingClientRect().top - offset;
+    this.#settle(record, (element) => (this.#list.scrollTop += element.getBoundingClientRect().top - this.#list.getBoundingClientRect().top - offset));
+  }
+
+  /** Calls `scroll(element)` with each frame until the message stays: blocks on the way get their true height once they have been near. */
+  #settle(record, scroll) {
+    let still = 0;
+    const step = (frames) => {
+      const element = this.#elements.get(record);
+      if (!element || this.#settling !== step) return;
+      const top = element.getBoundingClientRect().top;
+      scroll(element);
+      still = Math.abs(element.getBoundingClientRect().top - top) < 1 ? still + 1 : 0;
+      if (still < 2 && frames > 1) requestAnimationFrame(() => step(frames - 1));
+    };
+    this.#settling = step;
+    step(SETTLE);
   }
 
   /** Adds rows at the newest end. While `following`, the old end is cut to CAP. */
@@ -142,6 +157,7 @@ export class Rows {
     });
     if (this.#options.newestFirst) block.prepend(...elements.reverse());
     else block.append(...elements);
+    block.style.setProperty("--held", block.childElementCount);
   }
 
   /** The old end has come into sight: some more. */
@@ -198,6 +214,7 @@ export class Rows {
   }
 
   toNewest() {
+    this.#settling = null;
     this.#list.scrollTop = this.#options.newestFirst ? 0 : this.#list.scrollHeight;
   }
 
@@ -209,8 +226,7 @@ export class Rows {
     if (!element) return false;
     element.classList.add("marked");
     this.#marked = record;
-    // Twice: blocks on the way get their true height when they come into sight.
-    for (let n = 0; n < 2; n++) element.scrollIntoView({ block: "center" });
+    this.#settle(record, (row) => row.scrollIntoView({ block: "center" }));
     return true;
   }
 
