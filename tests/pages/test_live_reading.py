@@ -185,6 +185,33 @@ def test_a_message_has_an_address(site: Site, page: Page, send: Send, screenshot
     assert download.value.path().read_text() == '{"n":2,"ü":[true,null,"x"]}'
 
 
+# -- focus --------------------------------------------------------------------------------------------------------
+
+
+def test_the_publish_box_takes_the_focus_and_gives_it_back(page: Page, send: Send) -> None:
+    send("focus", "kept")
+    open_live(page, "?channel=focus")
+    rows(page, 1)
+    channel = page.locator("#publish-channel")
+    page.keyboard.press("p")
+    expect(channel).to_be_focused()
+    page.keyboard.type("cups")  # keys that do something elsewhere
+    expect(channel).to_have_value("cups")
+    page.keyboard.press("Escape")
+    expect(page.locator("#panel")).to_be_hidden()
+    expect(page.locator(".row")).to_be_focused()  # nothing had it: the list does
+    page.locator("#publish-open").click()
+    expect(page.locator("#publish-data")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("#publish-open")).to_be_focused()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.get_by_role("tab", name="Raw").click()
+    page.keyboard.press("Escape")
+    expect(page.locator(".row")).to_be_focused()
+    rows(page, 1)
+
+
 # -- publishing ---------------------------------------------------------------------------------------------------
 
 

@@ -255,6 +255,11 @@ export class Rows {
     return all[all.indexOf(start) + step]?.record ?? null;
   }
 
+  /** The focus to the row that is in the tab order. */
+  focusCurrent() {
+    this.#tabbable?.focus({ preventScroll: true });
+  }
+
   focus(record) {
     const row = this.#elements.get(record);
     row?.focus({ preventScroll: true });
