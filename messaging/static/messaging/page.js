@@ -214,7 +214,7 @@ function pause(why) {
   pausedBy = why;
   waitingMatch = 0;
   store.pause();
-  showNumbers();
+  rows.steady(showNumbers); // the bar that says so takes its place above the rows
 }
 
 function resume() {

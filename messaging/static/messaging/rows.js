@@ -218,6 +218,15 @@ export class Rows {
     this.#list.scrollTop = this.#options.newestFirst ? 0 : this.#list.scrollHeight;
   }
 
+  /** Calls `change`, which may move the list's upper edge. Messages stay where they are on the screen; the newest end stays in sight. */
+  steady(change) {
+    const { atNewest } = this;
+    const edge = this.#list.getBoundingClientRect().top;
+    change();
+    if (atNewest) this.toNewest();
+    else this.#list.scrollTop += this.#list.getBoundingClientRect().top - edge;
+  }
+
   /** Brings a message into the middle and marks it; false when the search hides it. */
   reveal(record) {
     while (!this.#elements.has(record) && this.#older.includes(record)) this.#extend();

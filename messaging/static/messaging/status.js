@@ -54,7 +54,7 @@ export function showPause({ paused, why, waiting, matching, cap }) {
   const news = waiting ? `${count(waiting)} new${matching === null ? "" : `, ${count(matching)} of them match`}` : "nothing new yet";
   const reason = { scroll: " · scrolled away from the newest", place: " · the marked message" }[why] ?? "";
   const over = waiting > cap ? ` · only the newest ${count(cap)} are kept` : "";
-  $("banner-text").textContent = `Paused: ${news}${reason}${over}`;
+  $("banner-text").title = $("banner-text").textContent = `Paused: ${news}${over}${reason}`;
   $("banner-resume").textContent = why === "you" ? "Resume" : "To the newest";
 }
 
