@@ -66,7 +66,8 @@ export class Channels {
       line.item.classList.toggle("chosen", isChosen);
       line.item.firstChild.setAttribute("aria-pressed", isChosen);
       line.item.classList.toggle("muted", muted(name));
-      line.item.lastChild.title = line.item.lastChild.ariaLabel = muted(name) ? `Show ${name} again` : `Mute ${name}`;
+      line.mute.ariaPressed = muted(name);
+      line.mute.title = muted(name) ? `Show ${name} again` : `Mute ${name}`;
     }
   }
 
@@ -114,8 +115,8 @@ export class Channels {
     const speed = el("span.speed");
     const spark = el("canvas", { width: 80, height: 28, "aria-hidden": "true" });
     const pick = el("button.pick", { type: "button", "aria-pressed": "false" }, el("span.name", {}, name), spark, speed);
-    const mute = el("button.icon-button.mute", { type: "button" }, icon("mute"));
-    return { item: el(`li.${hue(name)}`, { "data-name": name }, pick, mute), speed, spark };
+    const mute = el("button.icon-button.mute", { type: "button", "aria-label": `Mute ${name}` }, icon("shown"), icon("muted"));
+    return { item: el(`li.${hue(name)}`, { "data-name": name }, pick, mute), mute, speed, spark };
   }
 
   #order() {
