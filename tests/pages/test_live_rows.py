@@ -124,6 +124,27 @@ def test_channels_are_chosen_in_the_address(page: Page, send: Send) -> None:
     expect(page).to_have_url(re.compile(r"/messages/$"))
 
 
+def test_channels_without_a_message_on_the_page_are_heard_all_the_same(page: Page, send: Send) -> None:
+    send("silent.one", "earlier")
+    send("silent.two", "newest")
+    open_live(page, "?last=1")
+    url = page.locator("#console").get_attribute("data-channels")
+    page.wait_for_function(  # until the listener has stored them: the server knows their names from then on
+        "async url => (await (await fetch(url)).text()).includes('silent.one')", arg=url
+    )
+    open_live(page, "?last=1")
+    one = page.locator("#channels li", has_text="silent.one")
+    expect(one.locator(".speed")).to_have_text("0")
+    expect(one).not_to_have_class(re.compile("unheard"))
+    expect(one.locator(".pick")).to_have_attribute(
+        "title", re.compile("none among the messages on this page")
+    )
+    page.locator("#channels .pick", has_text="silent.two").click()
+    expect(one).to_have_class(re.compile("unheard"))
+    expect(one.locator(".speed")).to_have_text("")
+    expect(one.locator(".pick")).to_have_attribute("title", re.compile("not among what this page hears"))
+
+
 def test_search_includes_and_excludes_while_it_streams(page: Page, send: Send) -> None:
     send("find", "apple pie", "apple cake", "plum cake", {"user": {"id": 42}})
     open_live(page, "?channel=find")

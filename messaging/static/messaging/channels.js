@@ -2,12 +2,18 @@
 
 import { $, el, hue, icon } from "./dom.js";
 import { count, rate } from "./format.js";
-import { mutedBy } from "./filters.js";
+import { anyMatch, mutedBy } from "./filters.js";
 import { perSecond } from "./rates.js";
 
 const MOST = 300; // lines in the list; the search field finds the others
 const SEARCH_FROM = 14;
 const SPARK = 40; // seconds
+
+// Where a channel stands in the list, in this order; the words are for its title.
+const HERE = "on this page";
+const HEARD = "none among the messages on this page";
+const NOT_HEARD = "not among what this page hears";
+const PLACES = [HERE, HEARD, NOT_HEARD];
 
 export class Channels {
   #list = $("channels");
@@ -58,13 +64,16 @@ export class Channels {
   show(chosen, search) {
     this.chosen = chosen;
     const muted = mutedBy(search);
+    const heard = anyMatch(chosen);
     $("chip-list").replaceChildren(...chosen.map((name) => this.#chip(name)));
     $("chip-input").placeholder = chosen.length ? "add" : "All channels";
     $("channels-all").hidden = !chosen.length;
     for (const [name, line] of this.#lines) {
       const isChosen = chosen.includes(name.replace(/[*?[\]\\]/g, "\\$&"));
       line.item.classList.toggle("chosen", isChosen);
-      line.item.firstChild.setAttribute("aria-pressed", isChosen);
+      line.pick.ariaPressed = isChosen;
+      line.heard = heard(name);
+      line.item.classList.toggle("unheard", !line.heard);
       line.item.classList.toggle("muted", muted(name));
       line.mute.ariaPressed = muted(name);
       line.mute.title = muted(name) ? `Show ${name} again` : `Mute ${name}`;
@@ -87,27 +96,25 @@ export class Channels {
   /** Once a second. */
   update(rates, now, search) {
     const before = this.#lines.size;
-    let heardChanged = false;
     for (const name of [...rates.channels.keys(), ...this.#known]) if (!this.#lines.has(name)) this.#lines.set(name, this.#line(name));
-    for (const [name, { item }] of this.#lines) {
-      if (item.classList.contains("unheard") !== rates.channels.has(name)) continue;
-      item.classList.toggle("unheard");
-      heardChanged = true;
-    }
     if (this.#lines.size !== before) {
       this.show(this.chosen, search);
       $("channel-names").replaceChildren(...[...this.#lines.keys()].sort().slice(0, 500).map((name) => el("option", { value: name })));
     }
-    if (heardChanged || this.#lines.size !== before) this.#order();
+    let moved = false;
     for (const [name, line] of this.#lines) {
       const ring = rates.channels.get(name);
+      const place = !line.heard ? NOT_HEARD : ring ? HERE : HEARD;
+      moved ||= place !== line.place;
+      line.place = place;
       const speed = ring ? perSecond(ring, now, 10) : 0;
       line.item.classList.toggle("idle", speed === 0);
-      const text = !ring ? "" : speed > 0 ? `${rate(speed)}/s` : count(ring.total);
+      const text = place === NOT_HEARD ? "" : speed > 0 ? `${rate(speed)}/s` : count(ring?.total ?? 0);
       if (line.speed.textContent !== text) line.speed.textContent = text;
-      line.item.firstChild.title = ring ? `${name}: ${count(ring.total)} on this page` : `${name}: not among what this page hears`;
+      line.pick.title = `${name}: ${place === HERE ? `${count(ring.total)} on this page` : place}`;
       if (line.spark.offsetParent) drawSpark(line.spark, ring ? ring.series(Math.floor(now / 1000) - 1, SPARK) : []);
     }
+    if (moved) this.#order();
     $("channel-count").textContent = this.#lines.size ? count(this.#lines.size) : "";
   }
 
@@ -116,14 +123,14 @@ export class Channels {
     const spark = el("canvas", { width: 80, height: 28, "aria-hidden": "true" });
     const pick = el("button.pick", { type: "button", "aria-pressed": "false" }, el("span.name", {}, name), spark, speed);
     const mute = el("button.icon-button.mute", { type: "button", "aria-label": `Mute ${name}` }, icon("shown"), icon("muted"));
-    return { item: el(`li.${hue(name)}`, { "data-name": name }, pick, mute), mute, speed, spark };
+    return { item: el(`li.${hue(name)}`, { "data-name": name }, pick, mute), pick, mute, speed, spark, heard: true, place: null };
   }
 
   #order() {
     const wanted = $("side-search").value.trim().toLowerCase();
-    const silent = (name) => this.#lines.get(name).item.classList.contains("unheard");
+    const place = (name) => PLACES.indexOf(this.#lines.get(name).place);
     const names = [...this.#lines.keys()].filter((name) => name.toLowerCase().includes(wanted));
-    names.sort((a, b) => silent(a) - silent(b) || (a < b ? -1 : 1)); // what is heard comes first
+    names.sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
     this.#list.replaceChildren(...names.slice(0, MOST).map((name) => this.#lines.get(name).item));
     $("side-find").hidden = this.#lines.size < SEARCH_FROM;
     const more = names.length - MOST;
