@@ -148,3 +148,23 @@ def test_a_busy_page_in_both_themes(site: Site, open_page: OpenPage, send: Send,
         expect(page.locator("#rate-chart canvas")).to_be_visible()
         expect(page.locator("#channels .pick", has_text="updates")).to_be_visible()
         screenshot(page, f"live-{scheme}")
+
+
+def test_the_chart_does_not_take_what_was_loaded_for_all_there_was(
+    page: Page, send: Send, screenshot: Shot
+) -> None:
+    for n in range(3):
+        send("chart", *({"n": n, "of": 300} for n in range(n * 100, n * 100 + 100)))
+    page.goto("/messages/?channel=chart&last=1000")
+    peak = page.locator("#rate-peak")
+    expect(peak).to_have_text(re.compile(r"peak \d+"))  # all of them: it knows
+    open_live(page, "?channel=chart&last=10")
+    rows(page, 10)
+    tip = page.locator(".chart-tip")
+    page.locator("#rate-chart canvas").wait_for()
+    page.locator("#rate-chart .u-over").hover(position={"x": 5, "y": 10})
+    expect(tip).to_contain_text("not known")
+    screenshot(page, "live-chart-unknown")
+    expect(peak).to_have_text("")
+    send("chart", *({"after": n} for n in range(20)))
+    expect(peak).to_have_text(re.compile(r"peak (1\d|20)$"))

@@ -168,6 +168,28 @@ def test_a_frame_becomes_a_record(run: Run, text: str, expected: dict[str, Any])
     assert run("record.js", RECORD, text).items() >= expected.items()
 
 
+# -- rates.js -----------------------------------------------------------------------------------------------------
+
+RATES = """(() => { const rates = new m.Rates(); for (const second of a) rates.add('c', second * 1000);
+    rates.begin(b, 11_400); rates.add('c', 11_500);
+    return {speed: rates.speed(rates.all, 13_000), series: rates.series(rates.all, 12, 6)}; })()"""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "all_of_them", "speed", "series"),
+    [
+        ([8, 8, 10], True, 0.8, [0, 2, 0, 1, 1, 0]),  # there were no others: what lies before is nothing
+        ([8, 8, 10], False, 0.5, [None, None, 0, 1, 1, 0]),  # the eighth second may have had more
+        ([], False, 0, [None, None, None, None, None, 0]),  # counted from the next second on
+        ([11, 11], False, 0, [None, None, None, None, None, 0]),
+    ],
+)
+def test_only_what_was_counted_whole_is_a_rate(
+    run: Run, seconds: list[int], all_of_them: bool, speed: float, series: list[int | None]
+) -> None:
+    assert run("rates.js", RATES, seconds, all_of_them) == {"speed": speed, "series": series}
+
+
 # -- filters.js ---------------------------------------------------------------------------------------------------
 
 PATTERNS = [

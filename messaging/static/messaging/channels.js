@@ -3,7 +3,6 @@
 import { $, el, hue, icon } from "./dom.js";
 import { count, rate } from "./format.js";
 import { anyMatch, mutedBy } from "./filters.js";
-import { perSecond } from "./rates.js";
 
 const MOST = 300; // lines in the list; the search field finds the others
 const SEARCH_FROM = 14;
@@ -107,12 +106,12 @@ export class Channels {
       const place = !line.heard ? NOT_HEARD : ring ? HERE : HEARD;
       moved ||= place !== line.place;
       line.place = place;
-      const speed = ring ? perSecond(ring, now, 10) : 0;
+      const speed = ring ? rates.speed(ring, now) : 0;
       line.item.classList.toggle("idle", speed === 0);
       const text = place === NOT_HEARD ? "" : speed > 0 ? `${rate(speed)}/s` : count(ring?.total ?? 0);
       if (line.speed.textContent !== text) line.speed.textContent = text;
       line.pick.title = `${name}: ${place === HERE ? `${count(ring.total)} on this page` : place}`;
-      if (line.spark.offsetParent) drawSpark(line.spark, ring ? ring.series(Math.floor(now / 1000) - 1, SPARK) : []);
+      if (line.spark.offsetParent) drawSpark(line.spark, ring ? rates.series(ring, Math.floor(now / 1000) - 1, SPARK) : []);
     }
     if (moved) this.#order();
     $("channel-count").textContent = this.#lines.size ? count(this.#lines.size) : "";

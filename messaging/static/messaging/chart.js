@@ -3,7 +3,6 @@
 
 import { $, el, hue } from "./dom.js";
 import { clock, count, messages, rate } from "./format.js";
-import { perSecond } from "./rates.js";
 
 const LONGEST = 300; // seconds
 const BAR = 6; // pixels a second
@@ -63,7 +62,7 @@ export class RateChart {
         { show: !low, stroke: text, font: "11px system-ui", size: 18, gap: 2, space: 110, grid: { show: false }, ticks: { show: false }, values: (plot, ticks) => ticks.map((tick) => this.#label(tick)) },
         { stroke: text, font: "11px system-ui", size: 36, gap: 4, space: 20, grid: { stroke: line, width: 1 }, ticks: { show: false }, values: (plot, ticks) => ticks.map((tick) => (tick > 0 && Number.isInteger(tick) ? count(tick) : "")) },
       ],
-      hooks: { setCursor: [(plot) => this.#point(plot)] },
+      hooks: { drawClear: [(plot) => this.#shade(plot)], setCursor: [(plot) => this.#point(plot)] },
     };
   }
 
@@ -81,15 +80,25 @@ export class RateChart {
     return color;
   }
 
+  /** The seconds of which the page has not loaded everything. */
+  #shade(plot) {
+    const { ctx, bbox, scales } = plot;
+    const until = Math.min(this.#latest?.[0].since ?? -Infinity, scales.x.max);
+    if (!(until > scales.x.min)) return;
+    ctx.fillStyle = this.#colour("--bg-sunken");
+    ctx.fillRect(bbox.left, bbox.top, plot.valToPos(until, "x", true) - bbox.left, bbox.height);
+  }
+
   #point(plot) {
     const { idx, left } = plot.cursor;
-    const value = idx === null || idx === undefined || left < 0 ? null : plot.data[1][idx];
-    this.#tip.hidden = value === null || value === undefined;
+    const value = idx === null || idx === undefined || left < 0 ? undefined : plot.data[1][idx];
+    this.#tip.hidden = value === undefined;
     if (this.#tip.hidden) return;
     const lines = this.#names.map((name, at) => [this.#counts[at][idx], name]);
     lines.push([this.#counts.at(-1)?.[idx] ?? 0, "others"]);
-    const listed = lines.filter(([n]) => n).sort(([a], [b]) => b - a);
-    this.#tip.textContent = [`${this.#label(plot.data[0][idx])}  ${messages(value)}`, ...listed.map(([n, name]) => `${count(n)}  ${name}`)].join("\n");
+    const listed = value === null ? [] : lines.filter(([n]) => n).sort(([a], [b]) => b - a);
+    const total = value === null ? "not known: from before the messages on this page" : messages(value);
+    this.#tip.textContent = [`${this.#label(plot.data[0][idx])}  ${total}`, ...listed.map(([n, name]) => `${count(n)}  ${name}`)].join("\n");
     const x = Math.min(left + 50, this.#box.clientWidth - this.#tip.offsetWidth - 4);
     this.#tip.style.transform = `translateX(${Math.round(x)}px)`;
   }
@@ -99,28 +108,27 @@ export class RateChart {
     this.#latest = [rates, now];
     const last = Math.floor(now / 1000) - 1;
     const length = Math.max(40, Math.min(LONGEST, Math.round((this.#box.clientWidth - 40) / BAR)));
-    const counts = rates.all.series(last, length);
+    const counts = rates.series(rates.all, last, length);
     const seconds = counts.map((_, at) => last - length + 1 + at);
     const busiest = [...rates.channels].map(([name, ring]) => [name, ring.series(last, length)]);
     for (const one of busiest) one.push(one[1].reduce((sum, n) => sum + n, 0));
     busiest.sort((a, b) => b[2] - a[2]);
     const own = busiest.slice(0, MOST).filter(([, , sum]) => sum).sort(([a], [b]) => (a < b ? -1 : 1));
     const names = own.map(([name]) => name);
-    const rest = counts.map((n, at) => own.reduce((left, [, each]) => left - each[at], n));
+    const rest = counts.map((n, at) => own.reduce((left, [, each]) => left - each[at], n ?? 0));
     this.#counts = [...own.map(([, each]) => each), rest];
-    const known = (series) => series.map((n, at) => (seconds[at] < rates.since ? null : n));
     const stacked = [];
     let height = counts;
     for (const each of [rest, ...this.#counts.slice(0, -1)]) {
-      stacked.push(known(height));
-      height = height.map((n, at) => n - each[at]);
+      stacked.push(height);
+      height = height.map((n, at) => n === null ? null : n - each[at]);
     }
     this.#data = [seconds, ...stacked];
     const changed = names.join("\n") !== this.#names.join("\n");
     this.#names = names;
     if (changed) this.#make?.();
     else this.#plot?.setData(this.#data);
-    $("rate-now").textContent = rate(perSecond(rates.all, now));
+    $("rate-now").textContent = rate(rates.speed(rates.all, now));
     const peak = Math.max(0, ...this.#data[1]);
     $("rate-peak").textContent = peak ? `peak ${count(peak)}` : "";
   }

@@ -38,7 +38,10 @@ let match = null; // the compiled search
 let pausedBy = null; // null, "you", "scroll" or "place"
 let waitingMatch = 0;
 let retention = null;
-let readingFrom = false; // reads from a place in the past: stops when the page is full instead of dropping rows
+let fromPlace = false; // the rows begin at a place in the past instead of with the newest messages
+let readingFrom = false; // reads from there, and has not come to now yet: stops when the page is full instead of dropping rows
+let past = 0; // messages that have come since the start, and were there before it
+let pastIsHere = false;
 let target = null; // {at} or {ms}: what the reader wants to see, until it has come
 let revealing = null; // the message to be scrolled to with the next drawing
 let starts = 0;
@@ -50,6 +53,7 @@ const stream = new Subscription(site.stream, {
   hello: (facts) => (retention = facts.retention),
   live: () => {
     readingFrom = false;
+    pastHasCome();
     showTarget();
     showWhyEmpty();
   },
@@ -90,6 +94,7 @@ const panel = new Panel({ rows, detail, publishBox });
 // -- messages: stream -> store -> rows ---------------------------------------------------------------------------
 
 function take(records) {
+  if (!pastIsHere) past += records.length;
   let fresh = store.fresh(records);
   if (readingFrom) fresh = fresh.slice(0, Math.max(0, store.cap - store.messages));
   if (retention?.oldest === null && fresh.length) retention.oldest = fresh[0].ms;
@@ -98,9 +103,18 @@ function take(records) {
   painter.add(store.add(fresh));
   if (readingFrom && store.full) {
     stream.close();
+    pastHasCome();
     painter.add(store.divide({ full: true, count: store.messages, position: fresh.at(-1)?.position ?? stream.position }));
     showTarget();
   }
+}
+
+/** Are there older messages than the page has asked for? */
+const olderExist = () => fromPlace || past >= address.last;
+
+function pastHasCome() {
+  if (!pastIsHere) rates.begin(!olderExist(), now());
+  pastIsHere = true;
 }
 
 // -- numbers beside the rows -------------------------------------------------------------------------------------
@@ -133,6 +147,8 @@ function restart() {
   cleared = false;
   target = revealing = pausedBy = null;
   rates.reset();
+  past = 0;
+  pastIsHere = fromPlace = false;
   resume();
   painter.all();
   return ++starts;
@@ -141,20 +157,20 @@ function restart() {
 /** As the address says: the newest messages, or those since a moment, or those around one of them. */
 async function start() {
   const mine = restart();
-  readingFrom = address.around !== null || address.from !== null;
+  readingFrom = fromPlace = address.around !== null || address.from !== null;
   if (!readingFrom) return stream.open({ channels: address.channels, last: address.last });
   stream.close();
   const { position, error } = await findPlace(site.place, address);
   if (mine !== starts) return;
   if (error) painter.add(store.divide({ note: error }));
   else target = address.around ? { at: address.around } : { ms: address.from };
-  readingFrom = !error;
+  readingFrom = fromPlace = !error;
   stream.open({ channels: address.channels, ...(error ? { last: address.last } : { position }) });
 }
 
 function readFrom(position) {
   restart();
-  readingFrom = true;
+  readingFrom = fromPlace = true;
   stream.open({ channels: address.channels, position });
 }
 

@@ -1,6 +1,7 @@
 // Messages with their times -> counts a second, in all and by channel. Pure.
 
 const KEEP = 300; // seconds
+const WINDOW = 5; // seconds over which a speed is taken
 const MAX_CHANNELS = 1000; // a foreign system may use a channel a user; the rest is counted in the total only
 
 /** A ring of counts, one a second. */
@@ -34,13 +35,14 @@ class Ring {
 export class Rates {
   all = new Ring();
   channels = new Map();
-  /** The first second of which something is known. */
+  #oldest = Infinity; // second
+  /** The first second of which every message is counted; Infinity until `begin`. */
   since = Infinity;
 
   /** Counts one message that the log took at `ms`; one that could not be read has no channel. */
   add(channel, ms) {
     const second = Math.floor(ms / 1000);
-    this.since = Math.min(this.since, second);
+    this.#oldest = Math.min(this.#oldest, second);
     this.all.add(second);
     if (!channel) return;
     let ring = this.channels.get(channel);
@@ -48,15 +50,27 @@ export class Rates {
     ring?.add(second);
   }
 
+  /** The messages of the past have come: all that there are, or else some, of whose oldest second others may be missing. */
+  begin(all, now) {
+    if (all) this.since = -Infinity;
+    else this.since = (this.#oldest === Infinity ? Math.floor(now / 1000) : this.#oldest) + 1;
+  }
+
+  /** Counts of the `seconds` seconds up to and with `last`, oldest first; null where they are not known. */
+  series(ring, last, seconds) {
+    return ring.series(last, seconds).map((n, at) => (last - seconds + 1 + at < this.since ? null : n));
+  }
+
+  /** Messages a second over the last whole seconds of a ring, as far as they are known. */
+  speed(ring, now) {
+    const last = Math.floor(now / 1000) - 1;
+    const seconds = Math.min(WINDOW, last - this.since + 1);
+    return seconds > 0 ? ring.series(last, seconds).reduce((sum, n) => sum + n, 0) / seconds : 0;
+  }
+
   reset() {
     this.all = new Ring();
     this.channels.clear();
-    this.since = Infinity;
+    this.#oldest = this.since = Infinity;
   }
-}
-
-/** Messages a second over the last `window` whole seconds of a ring. */
-export function perSecond(ring, now, window = 5) {
-  const last = Math.floor(now / 1000) - 1;
-  return ring.series(last, window).reduce((sum, n) => sum + n, 0) / window;
 }
