@@ -90,6 +90,35 @@ def test_a_jump_to_a_time(page: Page, send: Send, screenshot: Shot) -> None:
     assert shown_numbers(page) == list(range(99, -1, -1))
 
 
+def test_more_is_offered_only_where_it_brings_more(page: Page, send: Send) -> None:
+    send("more", *numbers(0, 30))
+    load = page.get_by_role("button", name="Load the last 1,000 messages")
+    open_live(page, "?channel=more&last=10")
+    rows(page, 10)
+    load.click()
+    rows(page, 30)
+    expect(page).to_have_url(re.compile("last=1000"))
+    expect(load).to_have_count(0)
+    open_live(page, "?channel=more&last=31")
+    rows(page, 30)
+    expect(load).to_have_count(0)  # these are all
+    at = page.locator(".row").first.evaluate("row => row.record.at")
+    open_live(page, f"?channel=more&last=10&around={at}")
+    assert marked(page) == '{"n": 29}'
+    expect(page.locator(".rows-end")).to_contain_text("Older ones: stored messages")
+    expect(load).to_have_count(0)
+    open_live(page, "?channel=more&last=10")
+    for start in range(0, 1000, 250):
+        send("more", *numbers(start, start + 250))
+    expect(page.locator("#foot-shown")).to_have_text("1,010 messages here")
+    page.locator("#rows").hover()
+    end = page.locator(".rows-end")
+    while "stored messages" not in (end.text_content() or ""):
+        assert load.count() == 0
+        page.mouse.wheel(0, 60_000)
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+
+
 def test_filters_can_be_saved(page: Page, send: Send, screenshot: Shot) -> None:
     send("saved.a", "apple")
     send("saved.b", "bee")

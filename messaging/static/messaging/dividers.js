@@ -1,6 +1,7 @@
 // A break in the rows (gap, hole, full page) -> the sentence that says what is missing and what can be done.
 
 import { el } from "./dom.js";
+import { MOST_LAST } from "./filters.js";
 import { count, messages } from "./format.js";
 
 /** `act`: {readFrom(position), backToLive()}; `storedUrl` is the list of stored messages, "" for those who may not. */
@@ -43,9 +44,9 @@ export function dividerNode(row, { act, storedUrl }) {
   return [el("b", {}, skipped), el("span", {}, "The log had dropped them before this page could read them. What was stored is in the table."), stored];
 }
 
-/** What stands behind the oldest row of the page. */
-export function endOfRows({ dropped, last, stored, more }) {
+/** What stands behind the oldest row of the page. `more()` loads more of them, null where it would not. */
+export function endOfRows({ dropped, stored, more }) {
   if (dropped) return ["Older messages have left this page."];
-  if (last < 1000) return [el("button.link-button", { type: "button", onclick: more }, "Load the last 1,000 messages")];
+  if (more) return [el("button.link-button", { type: "button", onclick: more }, `Load the last ${count(MOST_LAST)} messages`)];
   return stored ? [el("a", { href: stored }, "Older ones: stored messages")] : [];
 }

@@ -2,6 +2,9 @@
 
 import { isPath } from "./paths.js";
 
+/** So many messages of the past can be asked for at most. */
+export const MOST_LAST = 1000;
+
 /** A Redis glob (`* ? [abc] [^a-z] \x`) -> RegExp for a whole channel name, by the rules of messaging/patterns.py. */
 export function glob(pattern) {
   let out = "";
@@ -110,7 +113,7 @@ function fieldTest(path, wanted) {
 export function readAddress(queryString) {
   const query = new URLSearchParams(queryString);
   const channels = [...new Set(query.getAll("channel").filter(Boolean))];
-  const last = Math.min(1000, Math.max(0, Number.parseInt(query.get("last") ?? "200", 10) || 0));
+  const last = Math.min(MOST_LAST, Math.max(0, Number.parseInt(query.get("last") ?? "200", 10) || 0));
   const from = Date.parse(query.get("from") ?? "");
   const around = /^\d+\.\d+-\d+$/.test(query.get("around") ?? "") ? query.get("around") : null;
   const columns = [...new Set(query.getAll("col"))].filter(isPath).slice(0, 8);

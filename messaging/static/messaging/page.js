@@ -9,7 +9,7 @@ import { dividerNode, endOfRows } from "./dividers.js";
 import { $ } from "./dom.js";
 import { showEmpty } from "./empty.js";
 import { watchExport } from "./export.js";
-import { compileSearch, readAddress, toggleMute, writeAddress } from "./filters.js";
+import { compileSearch, MOST_LAST, readAddress, toggleMute, writeAddress } from "./filters.js";
 import { watchScrolling } from "./follow.js";
 import { watchJump } from "./jump.js";
 import { fullTime } from "./format.js";
@@ -63,7 +63,7 @@ const stream = new Subscription(site.stream, {
 });
 const now = () => stream.now();
 const act = { readFrom, backToLive: () => choose({ from: null }) };
-const rows = new Rows({ options, now, dividerNode: (row) => dividerNode(row, { act, storedUrl: site.stored }), end: () => endOfRows({ dropped: store.dropped, last: address.last, stored: site.stored, more: () => choose({ last: 1000 }) }) });
+const rows = new Rows({ options, now, dividerNode: (row) => dividerNode(row, { act, storedUrl: site.stored }), end: () => endOfRows({ dropped: store.dropped, stored: site.stored, more: moreOf() }) });
 const painter = new Painter(rows, store, () => {
   if (revealing) rows.reveal(revealing);
   revealing = null;
@@ -111,6 +111,9 @@ function take(records) {
 
 /** Are there older messages than the page has asked for? */
 const olderExist = () => fromPlace || past >= address.last;
+
+/** What loads more of the newest messages; null where that would bring none, or others. */
+const moreOf = () => (!fromPlace && olderExist() && store.messages < MOST_LAST && address.last < MOST_LAST ? () => choose({ last: MOST_LAST }) : null);
 
 function pastHasCome() {
   if (!pastIsHere) rates.begin(!olderExist(), now());
