@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.conftest import OpenPage
 from tests.pages.live import Send, Shot, numbers, open_live, rows, shown_numbers
+from tests.sites import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.once]  # the browser's side, not Python's
 
@@ -117,6 +119,60 @@ def test_more_is_offered_only_where_it_brings_more(page: Page, send: Send) -> No
         assert load.count() == 0
         page.mouse.wheel(0, 60_000)
         page.evaluate("() => new Promise(requestAnimationFrame)")
+
+
+def test_a_search_without_a_hit_leads_on(
+    site: Site, open_page: OpenPage, send: Send, screenshot: Shot
+) -> None:
+    send("hay", "a needle", *numbers(0, 30))
+    page = open_page(site)
+    open_live(page, "?channel=hay&q=needle&last=20")
+    empty = page.locator("#empty")
+    expect(empty).to_contain_text("No message matches")
+    screenshot(page, "live-no-hit")
+    stored = empty.get_by_role("link", name="Search the stored messages")
+    expect(stored).to_have_attribute("href", re.compile(r"/admin/messaging/message/\?q=needle&channel=hay$"))
+    page.locator("#search").fill("Needle -x data.n:7")
+    expect(stored).to_have_attribute("href", re.compile(r"\?q=Needle&channel=hay$"))
+    page.locator("#search").fill("needle")
+    empty.get_by_role("button", name="Search the last 1,000").click()
+    rows(page, 1)
+    expect(page).to_have_url(re.compile(r"\?channel=hay&q=needle&last=1000$"))
+    page.locator("#search").fill("not there at all")
+    expect(empty).to_contain_text("No message matches")
+    expect(empty.get_by_role("button", name="Search the last 1,000")).to_have_count(0)
+
+
+HITS = "[...CSS.highlights.get('hit')].map(hit => { const range = new Range(); \
+    range.setStart(hit.startContainer, hit.startOffset); range.setEnd(hit.endContainer, hit.endOffset); \
+    return range.toString(); })"
+
+
+def test_what_was_found_is_marked_in_the_rows_in_sight(page: Page, send: Send, screenshot: Shot) -> None:
+    send("marks.found", *({"id": n, "what": "Found"} for n in range(200)))
+    open_live(page, "?channel=marks.*&q=found")
+    rows(page, 200)
+    hits = page.evaluate(HITS)
+    assert set(hits) == {"found", "Found"}  # in the channel's name, and in the payload
+    assert 20 < len(hits) < 60
+    screenshot(page, "live-hits")
+    page.locator("#search").fill('"id: 7" -x')
+    expect(page.locator("#empty")).to_be_visible()
+    page.locator("#search").fill('d":7')  # as it was published; what is shown has a space there
+    rows(page, 11)
+    assert page.evaluate(HITS) == []
+    page.locator("#search").fill("7")
+    expect(page.locator(".row .payload").first).to_contain_text("197")
+    assert page.evaluate(HITS)[:2] == ["7", "7"]
+    page.locator("#rows").hover()
+    page.mouse.wheel(0, 500)
+    page.wait_for_function(  # the marks go along
+        "() => { const node = [...CSS.highlights.get('hit')].at(-1).startContainer.parentElement;"
+        " return node.closest('.row').record.raw.includes(':7,'); }"
+    )
+    page.locator("#search").fill("")
+    rows(page, 200)
+    assert page.evaluate(HITS) == []
 
 
 def test_filters_can_be_saved(page: Page, send: Send, screenshot: Shot) -> None:

@@ -67,6 +67,18 @@ export function compileSearch(text) {
   return tests.length ? (record) => tests.every((test) => test(record)) : null;
 }
 
+/** The words of a search text that are looked for in channel, type and payload. */
+export const wordsOf = (search) => parseSearch(search).filter(({ not, field }) => !not && !field).map(({ text }) => text);
+
+/** The list of stored messages with the same words, and the channel if it is one; "" without words, or without the list. */
+export function storedSearch(stored, { search, channels }) {
+  const words = wordsOf(search);
+  if (!stored || !words.length) return "";
+  const query = new URLSearchParams({ q: words.join(" ") });
+  if (channels.length === 1 && !/[*?[\]\\]/.test(channels[0])) query.append("channel", channels[0]);
+  return `${stored}?${query}`;
+}
+
 function termTest(field, wanted) {
   const lower = wanted.toLowerCase();
   if (field === "channel") {

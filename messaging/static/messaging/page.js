@@ -9,8 +9,9 @@ import { dividerNode, endOfRows } from "./dividers.js";
 import { $ } from "./dom.js";
 import { showEmpty } from "./empty.js";
 import { watchExport } from "./export.js";
-import { compileSearch, MOST_LAST, readAddress, toggleMute, writeAddress } from "./filters.js";
+import { compileSearch, MOST_LAST, readAddress, storedSearch, toggleMute, wordsOf, writeAddress } from "./filters.js";
 import { watchScrolling } from "./follow.js";
+import { Hits } from "./hits.js";
 import { watchJump } from "./jump.js";
 import { fullTime } from "./format.js";
 import { Painter } from "./painter.js";
@@ -64,10 +65,12 @@ const stream = new Subscription(site.stream, {
 const now = () => stream.now();
 const act = { readFrom, backToLive: () => choose({ from: null }) };
 const rows = new Rows({ options, now, dividerNode: (row) => dividerNode(row, { act, storedUrl: site.stored }), end: () => endOfRows({ dropped: store.dropped, stored: site.stored, more: moreOf() }) });
+const hits = new Hits(rows, $("rows"));
 const painter = new Painter(rows, store, () => {
   if (revealing) rows.reveal(revealing);
   revealing = null;
   rows.select(panel.selected);
+  hits.mark();
   showNumbers();
   showWhyEmpty();
 });
@@ -139,7 +142,7 @@ function tick() {
 }
 
 function showWhyEmpty() {
-  const facts = { shown: rows.shown, messages: store.messages, waiting: store.waiting, cleared, channels: address.channels, from: address.from, state: stream.state };
+  const facts = { shown: rows.shown, messages: store.messages, waiting: store.waiting, cleared, channels: address.channels, from: address.from, stored: storedSearch(site.stored, address), more: moreOf(), state: stream.state };
   showEmpty(facts, { clearSearch: () => search(""), allChannels: () => choose({ channels: [] }), again: () => start(), backToLive: act.backToLive, when: (ms) => fullTime(ms, options.utc) });
 }
 
@@ -222,6 +225,7 @@ function search(text, { typing = false } = {}) {
 function applySearch() {
   match = compileSearch(address.search);
   rows.match = match;
+  hits.words = wordsOf(address.search);
   rows.columns = address.columns;
   showColumns(address);
   channels.show(address.channels, address.search);

@@ -79,13 +79,25 @@ export class Rows {
     if (anchor) this.#bringBack(anchor);
   }
 
+  /** The elements of the messages in sight, from the top. */
+  *inSight() {
+    const { top, bottom } = this.#list.getBoundingClientRect();
+    for (const block of this.#list.querySelectorAll(".block")) {
+      const { top: begin, bottom: end } = block.getBoundingClientRect();
+      if (begin >= bottom) return;
+      if (end <= top) continue;
+      for (const row of block.querySelectorAll(".row")) {
+        const box = row.getBoundingClientRect();
+        if (box.top >= bottom) return;
+        if (box.bottom > top) yield row;
+      }
+    }
+  }
+
   /** The first message in sight, and how far below the list's upper edge it stands. */
   #topmost() {
-    const edge = this.#list.getBoundingClientRect().top;
-    const below = (element) => element.getBoundingClientRect().bottom > edge;
-    const block = [...this.#list.children].find((child) => child !== this.#end && below(child));
-    const element = [...(block?.children ?? [])].find((row) => row.record && below(row));
-    return element ? { record: element.record, offset: element.getBoundingClientRect().top - edge } : null;
+    const [element] = this.inSight();
+    return element ? { record: element.record, offset: element.getBoundingClientRect().top - this.#list.getBoundingClientRect().top } : null;
   }
 
   #bringBack({ record, offset }) {
