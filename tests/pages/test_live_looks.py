@@ -129,6 +129,39 @@ def test_on_a_phone(site: Site, open_page: OpenPage, send: Send, screenshot: Sho
         screenshot(page, f"phone-channels-{scheme}")
 
 
+@pytest.mark.parametrize("width", [1440, 1181, 1024, 861, 720, 390, 320])
+def test_at_any_width_the_search_can_be_read_and_nothing_is_covered(
+    site: Site, open_page: OpenPage, send: Send, screenshot: Shot, width: int
+) -> None:
+    send(f"width.{width}", {"id": 1, "customer": "Ada Lovelace"})
+    page = open_page(site, viewport={"width": width, "height": 800})
+    open_live(page, f"?channel=width.{width}")
+    rows(page, 1)
+
+    def right(selector: str) -> float:
+        box = page.locator(selector).bounding_box()
+        assert box, selector
+        return box["x"] + box["width"]
+
+    for opened in (False, True):
+        if opened:
+            page.locator(".row").click()
+            expect(page.locator("#detail")).to_be_visible()
+        screenshot(page, f"width-{width}{'-detail' * opened}")
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert right(".who") <= width
+        assert page.locator("#state-text").evaluate("text => text.scrollWidth <= text.clientWidth")
+        if opened and width <= 860:  # the detail is all there is to be seen
+            assert page.locator("#panel").bounding_box() == {"x": 0, "y": 0, "width": width, "height": 800}
+            continue
+        field = page.locator("#search").bounding_box()
+        assert field
+        assert field["width"] >= (130 if width < 400 else 220)
+        edge = page.locator("#panel").bounding_box()["x"] if opened else width  # type: ignore[index]
+        for selector in (".row", "#search", ".group", "#publish-open", "#chips"):
+            assert right(selector) <= edge, selector
+
+
 def test_without_javascript_it_says_so(site: Site, open_page: OpenPage) -> None:
     page = open_page(site, java_script_enabled=False)
     page.goto("/messages/")
