@@ -25,6 +25,30 @@ def test_an_empty_log_teaches(fresh_site: Site, open_page: OpenPage, screenshot:
     expect(page.locator("#foot-kept")).to_contain_text("oldest")
 
 
+def test_a_long_command_can_be_read_beside_its_copy_button(fresh_site: Site, open_page: OpenPage) -> None:
+    page = open_page(fresh_site, viewport={"width": 390, "height": 844})
+    open_live(page)
+    for each in page.locator("#empty .try").all():
+        text, button = (each.locator(what).bounding_box() for what in ("pre", "button"))
+        assert text
+        assert button
+        assert button["y"] + button["height"] <= text["y"]
+
+
+def test_a_channels_name_has_the_place_that_no_sparkline_needs(page: Page, send: Send) -> None:
+    name = "a.channel.with.quite.a.long.name"
+    send(name, *({"n": n} for n in range(10)))
+    open_live(page, f"?channel={name}&last=5")
+    line = page.locator("#channels li", has_text=name)
+    expect(line.locator("canvas")).to_be_hidden()
+    width = "name => name.clientWidth"
+    before = line.locator(".name").evaluate(width)
+    assert before > 150
+    send(name, *({"n": n} for n in range(10)))
+    expect(line.locator("canvas")).to_be_visible()
+    assert line.locator(".name").evaluate(width) < before
+
+
 def test_signing_in_leads_to_the_page_and_out_again(
     site: Site, open_page: OpenPage, screenshot: Shot
 ) -> None:

@@ -111,7 +111,9 @@ export class Channels {
       const text = place === NOT_HEARD ? "" : speed > 0 ? `${rate(speed)}/s` : count(ring?.total ?? 0);
       if (line.speed.textContent !== text) line.speed.textContent = text;
       line.pick.title = `${name}: ${place === HERE ? `${count(ring.total)} on this page` : place}`;
-      if (line.spark.offsetParent) drawSpark(line.spark, ring ? rates.series(ring, Math.floor(now / 1000) - 1, SPARK) : []);
+      const counts = ring ? rates.series(ring, Math.floor(now / 1000) - 1, SPARK) : [];
+      line.spark.hidden = !counts.some(Boolean); // the name has its place then
+      if (line.spark.offsetParent) drawSpark(line.spark, counts);
     }
     if (moved) this.#order();
     $("channel-count").textContent = this.#lines.size ? count(this.#lines.size) : "";
