@@ -125,6 +125,55 @@ CONTRAST = """() => {
 }"""
 
 
+def test_with_the_systems_colours_states_can_still_be_seen(
+    site: Site, open_page: OpenPage, send: Send, screenshot: Shot
+) -> None:
+    send("forced", {"n": 1}, {"n": 2})
+    page = open_page(site, forced_colors="active", viewport={"width": 1440, "height": 900})
+    open_live(page, "?channel=forced")
+    rows(page, 2)
+    page.locator(".row").first.click()
+    page.locator("#wrap").click()
+    page.locator("#search").focus()
+
+    def style(selector: str, name: str, pseudo: str | None = None) -> str:
+        found = page.locator(selector).first.evaluate(
+            "(element, [name, pseudo]) => getComputedStyle(element, pseudo)[name]", [name, pseudo]
+        )
+        return str(found)
+
+    canvas = style("body", "backgroundColor")
+    for chosen in (
+        ".row.selected",
+        "[role=tab][aria-selected=true]",
+        "#wrap",
+        ".nav [aria-current]",
+        "li .pick",
+    ):
+        assert style(chosen, "outlineStyle") == "solid", chosen
+    for other in (
+        ".row:not(.selected)",
+        "[role=tab][aria-selected=false]",
+        "#clear",
+        ".nav a:last-child",
+        "#order",
+    ):
+        assert style(other, "outlineStyle") == "none", other
+    assert style("[role=tab][aria-selected=false]", "borderBottomColor") == canvas
+    assert style(".row:not(.selected)", "borderLeftColor") == canvas
+    assert style(".row.selected", "borderLeftColor") != canvas
+    for background in (
+        style(".state .dot", "backgroundColor"),
+        style("li .pick", "backgroundColor", "::before"),
+    ):
+        assert background not in (canvas, "rgba(0, 0, 0, 0)")
+    screenshot(page, "live-forced-colors")
+    page.locator("#order").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
+    assert style("#order", "outlineStyle") == "double"
+
+
 def test_help_names_the_keys(page: Page, screenshot: Shot) -> None:
     open_live(page)
     page.get_by_role("button", name="Help").click()
