@@ -174,6 +174,19 @@ def test_with_the_systems_colours_states_can_still_be_seen(
     assert style("#order", "outlineStyle") == "double"
 
 
+def test_a_chart_of_the_admin_keeps_its_colours(site: Site, open_page: OpenPage) -> None:
+    page = open_page(site, forced_colors="active")
+    page.goto("/admin/")
+    page.add_style_tag(url="/static/messaging/admin/queues.css")
+    swatch = page.evaluate("""() => {
+        const key = document.createElement("span");
+        key.className = "mb-key mb-line-1";
+        document.body.append(key);
+        return getComputedStyle(key, "::before").backgroundColor;
+    }""")
+    assert swatch == "rgb(178, 91, 0)"
+
+
 def test_help_names_the_keys(page: Page, screenshot: Shot) -> None:
     open_live(page)
     page.get_by_role("button", name="Help").click()
