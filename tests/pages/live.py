@@ -44,6 +44,12 @@ def shown_numbers(page: Page) -> list[int]:
     return [int(found[1]) for text in texts(page) if (found := re.fullmatch(r'\{"n": (\d+)\}', text.strip()))]
 
 
+def next_second(page: Page) -> None:
+    """Returns once a message would be logged in a later second than the newest one shown."""
+    second = page.locator(".row").first.evaluate("row => Math.floor(row.record.ms / 1000)")
+    page.wait_for_function("second => Math.floor(Date.now() / 1000) > second", arg=second)
+
+
 def until(page: Page, condition: Callable[[], bool]) -> None:
     """Lets the browser work until a condition of this side holds."""
     for _ in range(int(PATIENCE * 40)):

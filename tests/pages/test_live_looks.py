@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import OpenPage
-from tests.pages.live import LATE, Send, Shot, open_live, rows
+from tests.pages.live import LATE, Send, Shot, next_second, open_live, rows
 from tests.sites import ADMIN, PASSWORD, Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.once]  # the browser's side, not Python's
@@ -44,6 +44,7 @@ def test_a_channels_name_has_the_place_that_no_sparkline_needs(page: Page, send:
     width = "name => name.clientWidth"
     before = line.locator(".name").evaluate(width)
     assert before > 150
+    next_second(page)  # of the one before it knows only that it does not know everything
     send(name, *({"n": n} for n in range(10)))
     expect(line.locator("canvas")).to_be_visible()
     assert line.locator(".name").evaluate(width) < before
@@ -285,5 +286,6 @@ def test_the_chart_does_not_take_what_was_loaded_for_all_there_was(
     expect(tip).to_contain_text("not known")
     screenshot(page, "live-chart-unknown")
     expect(peak).to_have_text("")
+    next_second(page)
     send("chart", *({"after": n} for n in range(20)))
     expect(peak).to_have_text(re.compile(r"peak (1\d|20)$"))

@@ -6,6 +6,7 @@ import { clock, count, messages, rate } from "./format.js";
 
 const LONGEST = 300; // seconds
 const BAR = 6; // pixels a second
+const HATCH = 7; // pixels between the lines over what is not known
 const MOST = 6; // channels with a colour of their own; the others together are grey
 
 export class RateChart {
@@ -62,7 +63,7 @@ export class RateChart {
         { show: !low, stroke: text, font: "11px system-ui", size: 18, gap: 2, space: 110, grid: { show: false }, ticks: { show: false }, values: (plot, ticks) => ticks.map((tick) => this.#label(tick)) },
         { stroke: text, font: "11px system-ui", size: 36, gap: 4, space: 20, grid: { stroke: line, width: 1 }, ticks: { show: false }, values: (plot, ticks) => ticks.map((tick) => (tick > 0 && Number.isInteger(tick) ? count(tick) : "")) },
       ],
-      hooks: { drawClear: [(plot) => this.#shade(plot)], setCursor: [(plot) => this.#point(plot)] },
+      hooks: { drawClear: [(plot) => this.#hatch(plot)], setCursor: [(plot) => this.#point(plot)] },
     };
   }
 
@@ -80,13 +81,26 @@ export class RateChart {
     return color;
   }
 
-  /** The seconds of which the page has not loaded everything. */
-  #shade(plot) {
+  /** Hatches the seconds of which the page has not loaded everything. */
+  #hatch(plot) {
     const { ctx, bbox, scales } = plot;
     const until = Math.min(this.#latest?.[0].since ?? -Infinity, scales.x.max);
     if (!(until > scales.x.min)) return;
-    ctx.fillStyle = this.#colour("--bg-sunken");
-    ctx.fillRect(bbox.left, bbox.top, plot.valToPos(until, "x", true) - bbox.left, bbox.height);
+    const { left, top, height } = bbox;
+    const right = plot.valToPos(until, "x", true);
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(left, top, right - left, height);
+    ctx.clip();
+    ctx.beginPath();
+    for (let x = left - height; x < right; x += HATCH * devicePixelRatio) {
+      ctx.moveTo(x, top + height);
+      ctx.lineTo(x + height, top);
+    }
+    ctx.strokeStyle = this.#colour("--line");
+    ctx.lineWidth = devicePixelRatio;
+    ctx.stroke();
+    ctx.restore();
   }
 
   #point(plot) {
