@@ -113,6 +113,7 @@ def test_more_is_offered_only_where_it_brings_more(page: Page, send: Send) -> No
     for start in range(0, 1000, 250):
         send("more", *numbers(start, start + 250))
     expect(page.locator("#foot-shown")).to_have_text("1,010 messages here")
+    expect(load).to_have_count(0)
     page.locator("#rows").hover()
     end = page.locator(".rows-end")
     while "stored messages" not in (end.text_content() or ""):
