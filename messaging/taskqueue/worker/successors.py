@@ -30,16 +30,14 @@ class Successors:
 
     def aside(self, tasks: Sequence[Held]) -> list[Held]:
         """Those of ``tasks`` that may begin now; the others wait for :meth:`following`."""
-        again = [
-            held for held in tasks if held.job.token > 1
-        ]  # the first claim of a job has nothing before it
-        for held in again:
-            held.older = self._before(held)
-        if waiting := [held for held in again if held.older is not None]:
+        for held in tasks:
+            if held.job.token > 1:  # a job's first claim has nothing before it
+                held.older = self._before(held)
+        waiting = [held for held in tasks if held.older is not None]
+        if waiting:
             self._waiting += waiting
             self._tell(messages.Waits([held.job.claim for held in waiting]))
-            return [held for held in tasks if held.older is None]
-        return list(tasks)
+        return [held for held in tasks if held.older is None]
 
     def following(self) -> list[Held]:
         """Those whose older attempt has ended and is settled. One that was given up still runs."""
