@@ -185,6 +185,7 @@ def test_dead_letters(mails: Queue) -> None:
     late = kill(1, task="shop.tasks.bill", error="smtplib.SMTPServerDisconnected", traceback="Lost\nMAILHOST")
     kill(1, name="default", task="shop.tasks.bill", args=[7, {"sku": "a"}])
     assert len(run("dead", "list").out.splitlines()) == 4
+    assert "shop.tasks.bill  MAILHOST, failed 2 times\n" in run("dead", "list").out
     assert run("dead", "list", "--limit", "3").err.startswith("The newest 3 are listed")
     for filters, count in (
         (("--task", "bill"), 2),

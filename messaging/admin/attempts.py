@@ -13,6 +13,7 @@ from messaging.admin.consoles import at
 from messaging.errors import TaskUnreadable
 from messaging.quantities import size, span
 from messaging.rendering import decoded, laid_out, preview, visible
+from messaging.taskqueue.headlines import headline
 from messaging.taskqueue.job import Attempt, Job, State
 from messaging.taskqueue.payloads import Body, decode_body
 
@@ -39,7 +40,7 @@ def context(job: Job, now_ms: int) -> dict[str, Any]:
     shown = job.attempts[-SHOWN:]
     begins = start if len(shown) == len(job.attempts) else shown[0].began_ms
     return {
-        "sentence": visible(sentence(job)),
+        **told(job),
         "bar": BAR,
         "timeline": [
             _bar(each, number, begins, end)
@@ -56,7 +57,7 @@ def context(job: Job, now_ms: int) -> dict[str, Any]:
             }
             for number, each in enumerate(reversed(job.errors))
         ],
-        "arguments": _arguments(job),
+        "call": _arguments(job),
         "arguments_size": size(len(job.body)),
         "result": None if job.result is None else _coloured(decoded(job.result)),
         "facts": [(label, value) for label, value in _facts(job) if value],
@@ -79,6 +80,15 @@ def sentence(job: Job) -> str:
     if job.retried_by and job.state is State.READY:
         return _("retried by %s") % job.retried_by
     return ""
+
+
+def told(job: Job) -> dict[str, str]:
+    """What a list says of a whole job: why it failed, where it stands, what it was called with."""
+    return {
+        "error": visible(headline(job)) if job.state in (State.DEAD, State.DELAYED) else "",
+        "said": visible(sentence(job)),
+        "arguments": brief(job),
+    }
 
 
 def brief(job: Job) -> str:

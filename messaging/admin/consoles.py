@@ -103,13 +103,15 @@ class ConsoleAdmin(ModelAdmin[Any]):
                 Crumb(str(self.opts.app_config.verbose_name), self._index()),
                 *(
                     [Crumb(capfirst(str(self.opts.verbose_name_plural)), self.url("changelist"))]
-                    if crumbs
+                    if crumbs and self.has_view_permission(request)
                     else ()
                 ),
                 *(crumb for crumb in crumbs if crumb.url),
             ],
             "new_breadcrumbs": django.VERSION >= (6, 1),
             "may_manage": self.has_manage_permission(request),
+            "may_view_queues": may_view(request, "queue"),
+            "may_view_tasks": may_view(request, "task"),
             "every": int(every) if every in map(str, REFRESH) else 0,
             "intervals": REFRESH,
             "now": timezone.localtime(),
@@ -119,9 +121,15 @@ class ConsoleAdmin(ModelAdmin[Any]):
         return TemplateResponse(request, f"admin/messaging/queue/{template}.html", context, status=status)
 
     def confirmation(self, request: HttpRequest, title: str, **context: Any) -> HttpResponse:
-        """A question: ``sentence``, ``count``, ``sample`` ..., whose POST carries all of ``fields``."""
+        """A question: ``sentence``, ``count``, ``sample`` ..., whose POST carries all of ``fields``; with ``danger``
+        its button is one that removes."""
         here = Crumb(title, "")
+        context["cancel_url"] = self._open_to(request, context["cancel_url"])
         return self.page(request, "confirmation", title, crumbs=[here], **context)
+
+    def _open_to(self, request: HttpRequest, to: str) -> str:
+        """``to``, or the app's index for those who may change what they may not view."""
+        return to if self.has_view_permission(request) else self._index()
 
     def _index(self) -> str:
         return reverse(f"{self.admin_site.name}:app_list", args=("messaging",))
@@ -134,7 +142,12 @@ class ConsoleAdmin(ModelAdmin[Any]):
     ) -> HttpResponse:
         """Say it, and go there."""
         self.message_user(request, text, level)
-        return HttpResponseRedirect(to)
+        return HttpResponseRedirect(self._open_to(request, to))
+
+
+def may_view(request: HttpRequest, name: str) -> bool:
+    """May the user open the pages of this model of ours? A link to one that answers 403 helps nobody."""
+    return bool(request.user.has_perm(f"messaging.view_{name}"))
 
 
 def url(site: str, name: str, *args: str) -> str:

@@ -18,11 +18,14 @@ from django.utils.translation import ngettext
 from messaging.admin import attempts
 from messaging.admin.asked import Asked, place_of
 from messaging.admin.consoles import ConsoleAdmin, at, noted, titled, who
+from messaging.admin.samples import sample
 from messaging.rendering import visible
 from messaging.tableless import DeadLetter, Task
 from messaging.taskqueue import standing
 from messaging.taskqueue.dead import Action, Letter, act, grouped, groups
-from messaging.taskqueue.job import State
+from messaging.taskqueue.job import Job, State
+from messaging.taskqueue.operating import Operated
+from messaging.taskqueue.quantities import DeadGroup
 from messaging.taskqueue.queue import Queue as TaskQueue
 
 PER_PAGE = 50
@@ -30,6 +33,9 @@ LAST_PAGE = 100
 MOST = 10_000  # that one action takes: a second or two
 GROUPS = 20
 SAMPLE = 5
+QUOTED = 500  # of the newest, among which a group finds one that speaks for it
+
+Kind = tuple[str, str, str, str]  # backend, queue, task, cause
 
 
 @admin.register(DeadLetter)
@@ -53,14 +59,15 @@ class DeadLetterAdmin(ConsoleAdmin):
         search = asked.search()
         if asked.filter.is_grouped:
             found_groups = groups(asked.queues, asked.filter)
-            letters = list(islice(search, (page - 1) * PER_PAGE, page * PER_PAGE))
+            matching = list(islice(search, max(page * PER_PAGE, QUOTED)))
         else:
             matching = list(search)
             found_groups = grouped(matching)
-            letters = matching[(page - 1) * PER_PAGE : page * PER_PAGE]
+        letters = matching[(page - 1) * PER_PAGE : page * PER_PAGE]
         total = sum(group.count for _, group in found_groups)
         pages = max(1, min(LAST_PAGE, -(-total // PER_PAGE)))
         standings = [each.counts() for each in asked.queues]
+        quotes = self._quotes(matching, {_kind(*each) for each in found_groups[:GROUPS]})
         return self.page(
             request,
             "dead",
@@ -73,7 +80,10 @@ class DeadLetterAdmin(ConsoleAdmin):
             problem=asked.problem,
             filtered=bool(asked.given),
             total=total,
-            groups=[self._group(queue, group, names, asked) for queue, group in found_groups[:GROUPS]],
+            groups=[
+                self._group(queue, group, names, asked) | {"error": quotes.get(_kind(queue, group), "")}
+                for queue, group in found_groups[:GROUPS]
+            ],
             groups_left=max(0, len(found_groups) - GROUPS),
             rows=[self._row(letter, names) for letter in self._whole(letters)],
             scanned=f"{search.looked:,}" if search.back_to_ms else "",
@@ -152,15 +162,15 @@ class DeadLetterAdmin(ConsoleAdmin):
             else "",
             filtered="" if ticked or not asked.given else ", ".join(self._words(asked)),
             count=count,
-            sample=[
-                {
-                    "task": visible(letter.job.task),
-                    "queue": names[letter.queue.alias, letter.queue.name],
-                    "said": visible(attempts.sentence(letter.job)),
-                    "url": self.url("change", letter.job.id, model="task"),
-                }
-                for letter in letters[:SAMPLE]
-            ],
+            **sample(
+                self,
+                request,
+                State.DEAD,
+                [
+                    (each.job, names[each.queue.alias, each.queue.name])
+                    for each in self._whole(letters[:SAMPLE])
+                ],
+            ),
             left_out=max(0, count - SAMPLE),
             fields=[
                 *asked.fixed.items(),
@@ -168,6 +178,7 @@ class DeadLetterAdmin(ConsoleAdmin):
                 *((("all", "1"),) if not ticked else (("chosen", each) for each in ticked)),
             ],
             button=button % numbers,
+            danger=action == "discard",
             action_url=request.path,
             cancel_url=to,
         )
@@ -222,6 +233,14 @@ class DeadLetterAdmin(ConsoleAdmin):
             ]
         return sorted(whole, key=lambda letter: -letter.at_ms)
 
+    def _quotes(self, letters: Sequence[Letter], wanted: set[Kind]) -> dict[Kind, str]:
+        """What the newest of each group says: of those that were found, one traceback a group is read."""
+        newest: dict[Kind, Letter] = {}
+        for letter in letters:
+            newest.setdefault(_kind(letter.queue, letter.job), letter)
+        some = self._whole([letter for kind, letter in newest.items() if kind in wanted])
+        return {_kind(letter.queue, letter.job): attempts.told(letter.job)["error"] for letter in some}
+
     def _row(self, letter: Letter, names: dict[tuple[str, str], str]) -> dict[str, Any]:
         job = letter.job
         return {
@@ -229,8 +248,7 @@ class DeadLetterAdmin(ConsoleAdmin):
             "url": self.url("change", job.id, model="task"),
             "task": visible(job.task),
             "queue": names[letter.queue.alias, letter.queue.name],
-            "said": visible(attempts.sentence(job)),
-            "arguments": attempts.brief(job),
+            **attempts.told(job),
             "died": at(letter.at_ms),
             "attempts": job.attempt,
             "owner": visible(job.owner),
@@ -244,7 +262,7 @@ class DeadLetterAdmin(ConsoleAdmin):
         return {
             "count": group.count,
             "task": visible(group.task),
-            "error": visible(group.cause),
+            "cause": visible(group.cause),
             "queue": names[queue.alias, queue.name],
             "url": f"?{query}",
             "retry_url": f"{self.url('act', 'retry')}?{query}&all=1",
@@ -260,3 +278,7 @@ class DeadLetterAdmin(ConsoleAdmin):
             "since": _("since"),
         }
         return [f"{words[name]} {visible(unquote(value))}" for name, value in asked.given.items()]
+
+
+def _kind(queue: Operated, of: Job | DeadGroup) -> Kind:
+    return queue.alias, queue.name, of.task, of.cause

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from messaging.admin import pending
 from messaging.admin.charts import DAY, HEIGHT, HOURS, WIDTH, charts
 from messaging.admin.consoles import ConsoleAdmin, Crumb, at, noted, queue_or_404, titled, url, who
+from messaging.admin.samples import sample
 from messaging.quantities import size, span
 from messaging.rendering import visible
 from messaging.status import MAX_WAIT
@@ -150,7 +151,7 @@ class QueueAdmin(ConsoleAdmin):
             if gone:
                 noted(request, [_row_of(queue)], DELETION, _("Purged %s:") % LABELS[wanted] + f" {gone:,}")
             return self.done(request, text, to)
-        sample = queue.page(wanted, 0, 5)
+        first = queue.page(wanted, 0, 5)
         sentence = ngettext(
             "The %(count)s %(state)s task of %(queue)s is removed for good, with its result.",
             "The %(count)s %(state)s tasks of %(queue)s are removed for good, with their results.",
@@ -162,18 +163,12 @@ class QueueAdmin(ConsoleAdmin):
             sentence=sentence,
             note=_("At most %s are removed at a time.") % f"{MOST:,}" if there == MOST else "",
             count=there,
-            sample=[
-                {
-                    "task": visible(job.task),
-                    "queue": visible(name),
-                    "said": at(job.enqueued_ms),
-                    "url": self.url("change", job.id, model="task"),
-                }
-                for job in sample
-            ],
-            left_out=max(0, there - len(sample)),
+            **sample(self, request, wanted, [(job, visible(name)) for job in first]),
+            left_out=max(0, there - len(first)),
             fields=[("count", there)],
-            button=_("Remove them"),
+            button=ngettext("Remove %(count)s %(state)s task", "Remove %(count)s %(state)s tasks", there)
+            % {"count": f"{there:,}", "state": LABELS[wanted]},
+            danger=True,
             action_url=request.path,
             cancel_url=to,
         )

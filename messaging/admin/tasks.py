@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from messaging.admin import attempts, editing
 from messaging.admin.consoles import ConsoleAdmin, Crumb, at, noted, titled, who
 from messaging.admin.queues import LABELS
+from messaging.admin.samples import sample
 from messaging.errors import InvalidCall, TaskUnknown, TaskUnreadable
 from messaging.quantities import span
 from messaging.rendering import visible
@@ -138,12 +139,11 @@ class TaskAdmin(ConsoleAdmin):
             "id": job.id,
             "url": self.url("change", job.id),
             "task": visible(job.task),
-            "arguments": attempts.brief(job),
+            **attempts.told(job),
             "enqueued": at(job.enqueued_ms),
             "due": at(job.due_ms) if job.state is State.DELAYED else "",
             "attempt": job.attempt,
             "worker": "" if latest is None else visible(latest.worker),
-            "said": visible(attempts.sentence(job)),
             "priority": job.priority,
             "took": span(latest.ended_ms - latest.began_ms) if latest and latest.ended_ms else "",
         }
@@ -234,21 +234,16 @@ class TaskAdmin(ConsoleAdmin):
     def _ask(
         self, request: HttpRequest, queue: TaskQueue, job: Job, title: str, sentence: str, button: str
     ) -> HttpResponse:
-        sample = {
-            "task": visible(job.task),
-            "queue": visible(queue.name),
-            "said": visible(attempts.sentence(job)),
-            "url": self.url("change", job.id),
-        }
         return self.confirmation(
             request,
             title,
             sentence=sentence,
             count=1,
-            sample=[sample],
+            **sample(self, request, job.state, [(job, visible(queue.name))]),
             left_out=0,
             fields=[],
             button=button,
+            danger=True,
             action_url=request.path,
             cancel_url=self.url("change", job.id),
         )

@@ -16,6 +16,7 @@ from messaging.management.dead_again import again, other_arguments
 from messaging.management.queue_commands import asking, chosen, parser_of, title, who
 from messaging.management.terminal_command import FAILED, USAGE, TerminalCommand
 from messaging.taskqueue.dead import Action, DeadFilter, Letter, Search, act, grouped, groups
+from messaging.taskqueue.headlines import headline
 from messaging.taskqueue.job import Job, State
 from messaging.taskqueue.payloads import decode_body
 from messaging.taskqueue.quantities import DeadGroup
@@ -203,19 +204,22 @@ def _list(command: TerminalCommand, letters: list[Letter] | Search, options: dic
     limit = options["limit"]
     listed = list(islice(letters, limit + 1))
     for letter in listed[:limit]:
-        job = letter.job
+        job = letter.queue.get(letter.job.id) or letter.job  # with its tracebacks
         if options["json"]:
-            whole = letter.queue.get(job.id) or job
-            command.put(msgspec.json.encode(_object(letter, whole)) + b"\n")
+            command.put(msgspec.json.encode(_object(letter, job)) + b"\n")
             continue
         died = f"{datetime.fromtimestamp(letter.at_ms / 1000):%Y-%m-%d %H:%M:%S}"  # noqa: DTZ006 (for eyes)
-        line = f"{died}  {safe(job.id)}  {safe(job.task)}  {safe(job.cause)}: {safe(job.reason)}"
+        line = f"{died}  {safe(job.id)}  {safe(job.task)}  {safe(_why(job))}"
         command.stdout.write(cut(line, width()) if is_terminal(command.stdout) else line)
     command.stdout.flush()
     if not listed:
         command.say("There are no such dead letters.")
     elif len(listed) > limit:
         command.say(f"The newest {limit:,} are listed; --limit shows more.")
+
+
+def _why(job: Job) -> str:
+    return f"{headline(job) or job.cause}, {job.reason}" if job.reason != job.cause else job.reason
 
 
 def _object(letter: Letter, job: Job) -> dict[str, Any]:

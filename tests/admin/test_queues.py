@@ -250,6 +250,59 @@ def test_dead_letters_ticked_or_filtered(
     assert "The newest 2 were looked at" in get(admin, f"{DEAD}?text=mailhost")
 
 
+TRACEBACK = """Traceback (most recent call last):
+  File "shop/tasks.py", line 7, in charge
+ConnectionError: cannot reach <api.shop.example>:443
+"""
+
+
+def test_dead_letters_say_what_the_error_said(admin: Client, staff: Staff, mails: Queue) -> None:
+    (dead,) = kill(1, error="builtins.ConnectionError", traceback=TRACEBACK, args=["card-7"])
+    said = "ConnectionError: cannot reach &lt;api.shop.example&gt;:443"
+    assert get(admin, DEAD).count(said) == 2  # of the group, and of the task
+    assert said in get(admin, f"{TASKS}{dead}/change/").partition("mb-attempts")[0]
+    question = get(admin, f"{DEAD}act/discard/?all=1")
+    assert said in question
+    assert "card-7" in question
+    assert said in get(admin, f"{TASKS}{dead}/discard/")
+    for url in (f"{DEAD}act/discard/?all=1", f"{TASKS}{dead}/discard/"):
+        question = get(staff("manage_task"), url)
+        assert "jobs.note" in question
+        assert not re.search(r"ConnectionError|card-7|/change/", question)
+
+
+def test_a_list_reads_one_traceback_a_group_and_those_of_its_page(
+    admin: Client, mails: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill(1, error="shop.Rare", traceback="shop.Rare: once")
+    kill(60)
+    read: list[str] = []
+    get_many = Queue.get_many
+
+    def counted(q: Queue, ids: list[str]) -> object:
+        read.extend(ids)
+        return get_many(q, ids)
+
+    monkeypatch.setattr(Queue, "get_many", counted)
+    html = get(admin, DEAD)
+    assert "shop.Rare: once" in html  # of the second page
+    assert len(read) == 50 + 2
+
+
+def test_what_removes_says_so(admin: Client, staff: Staff, mails: Queue) -> None:
+    enqueue(2)
+    succeed(40)
+    html = get(admin, f"{MAILS}purge/succeeded/")
+    assert 'class="mb-remove" value="Remove 40 succeeded tasks"' in html
+    assert "Ended</th>" in html
+    assert "Enqueued</th>" in get(admin, f"{MAILS}purge/ready/")
+    assert "order_id" in html
+    assert not re.search("order_id|/change/", get(staff("manage_queue"), f"{MAILS}purge/succeeded/"))
+    kill(1)
+    assert 'class="mb-remove"' in get(admin, f"{DEAD}act/discard/?all=1")
+    assert "mb-remove" not in get(admin, f"{DEAD}act/retry/?all=1")
+
+
 def test_each_action_has_its_permission(staff: Staff, mails: Queue) -> None:
     (dead,) = kill(1)
     (ready,) = enqueue(1)
