@@ -212,7 +212,9 @@ def _queues(status: Status, max_wait: float) -> None:
     except BrokerError as error:
         status.problems.append(f"the queues cannot be asked: {error}")
         return
-    status.problems += [problem for each in status.queues for problem in standing.problems(each, max_wait)]
+    status.problems += [
+        str(problem) for each in status.queues for problem in standing.problems(each, max_wait)
+    ]
 
 
 def _readers(status: Status, client: redis.Redis) -> list[Standing]:

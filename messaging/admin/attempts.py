@@ -84,9 +84,12 @@ def sentence(job: Job) -> str:
 
 def told(job: Job) -> dict[str, str]:
     """What a list says of a whole job: why it failed, where it stands, what it was called with."""
+    error = headline(job) if job.state in (State.DEAD, State.DELAYED) else ""
     return {
-        "error": visible(headline(job)) if job.state in (State.DEAD, State.DELAYED) else "",
-        "said": visible(sentence(job)),
+        "error": visible(error),
+        "said": visible(
+            job.reason if error and job.state is State.DEAD else sentence(job)
+        ),  # a class once is enough
         "arguments": brief(job),
     }
 

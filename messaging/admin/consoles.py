@@ -72,7 +72,8 @@ class ConsoleAdmin(ModelAdmin[Any]):
 
         def guarded(request: HttpRequest, **parts: str) -> HttpResponse:
             if not (self.has_manage_permission if manage else self.has_view_permission)(request):
-                raise PermissionDenied
+                codename = self.managing if manage else self.viewing
+                raise PermissionDenied(_("The permission messaging.%s is needed.") % codename)
             try:
                 return view(request, **{key: unquote(value) for key, value in parts.items()})
             except BrokerError as error:

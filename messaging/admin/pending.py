@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -84,7 +84,8 @@ class PendingTaskAdmin(ReadingAdmin[PendingTask]):
         css = {"all": ("messaging/admin/messages.css", "messaging/admin/queues.css")}  # noqa: RUF012
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PendingTask]:
-        return super().get_queryset(request).defer("body", "options")
+        linked = Value(request.user.has_perm("messaging.view_task"))
+        return super().get_queryset(request).defer("body", "options").annotate(linked=linked)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """The list: a row's own page would show its arguments."""
@@ -96,10 +97,10 @@ class PendingTaskAdmin(ReadingAdmin[PendingTask]):
         return super().changelist_view(request, {"told": summary(), **(extra_context or {})})
 
     @admin.display(description=gettext_lazy("task"))
-    def task_name(self, row: PendingTask) -> SafeString:
+    def task_name(self, row: Any) -> SafeString:
         """With a link to what its queue knows of it, once it has been sent."""
         name = format_html('<span class="mb-name">{}</span>', visible(row.task))
-        if row.sent_at is not None:
+        if row.sent_at is not None and row.linked:
             url = reverse(f"{self.admin_site.name}:messaging_task_change", args=[row.job_id])
             name = format_html('<a href="{}">{}</a>', url, name)
         return format_html('{}<br><span class="mb-name mb-quiet">{}</span>', name, row.job_id)

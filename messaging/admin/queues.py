@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from messaging.admin import pending
 from messaging.admin.charts import DAY, HEIGHT, HOURS, WIDTH, charts
-from messaging.admin.consoles import ConsoleAdmin, Crumb, at, noted, queue_or_404, titled, url, who
+from messaging.admin.consoles import ConsoleAdmin, Crumb, at, may_view, noted, queue_or_404, titled, url, who
 from messaging.admin.samples import sample
 from messaging.quantities import size, span
 from messaging.rendering import visible
@@ -61,11 +61,13 @@ class QueueAdmin(ConsoleAdmin):
         names = titled(every)
         found = standing.look(every)
         rows = [self._row(each, names[each.backend, each.queue]) for each in found]
-        wrong = [problem for each in found for problem in standing.problems(each, MAX_WAIT)]
+        wrong = [
+            self._problem(request, problem, names)
+            for each in found
+            for problem in standing.problems(each, MAX_WAIT)
+        ]
         outbox = pending.summary() if request.user.has_perm("messaging.view_pendingtask") else None
-        return self.page(
-            request, "queues", _("Queues"), rows=rows, problems=map(visible, wrong), outbox=outbox
-        )
+        return self.page(request, "queues", _("Queues"), rows=rows, problems=wrong, outbox=outbox)
 
     def queue_view(self, request: HttpRequest, backend: str, name: str) -> HttpResponse:
         queue = queue_or_404(backend, name)
@@ -81,12 +83,16 @@ class QueueAdmin(ConsoleAdmin):
             title,
             crumbs=[Crumb(title, "")],
             row=self._row(stand, title),
-            problems=[visible(each) for each in standing.problems(stand, MAX_WAIT)],
+            problems=[
+                self._problem(request, each, {(backend, name): title})
+                for each in standing.problems(stand, MAX_WAIT)
+            ],
             states=[
                 {
+                    "state": state,
                     "label": LABELS[state],
                     "count": getattr(counts, state),
-                    "url": self._tasks(stand, state),
+                    "url": self._tasks(backend, name, state),
                     "purge": ""
                     if state is State.RUNNING or not getattr(counts, state)
                     else self.url("purge", backend, name, state),
@@ -182,7 +188,7 @@ class QueueAdmin(ConsoleAdmin):
             "title": title,
             "url": self.url("queue", *place),
             "counts": [
-                (state, LABELS[state], getattr(counts, state), self._tasks(each, state))
+                (state, LABELS[state], getattr(counts, state), self._tasks(*place, state))
                 for state in (State.READY, State.RUNNING, State.DELAYED, State.DEAD)
             ],
             "waiting": counts.waiting,
@@ -203,8 +209,28 @@ class QueueAdmin(ConsoleAdmin):
             "resume_url": self.url("resume", *place),
         }
 
-    def _tasks(self, each: standing.Standing, state: State) -> str:
-        asked = {"backend": each.backend, "queue": each.queue}
+    def _problem(
+        self, request: HttpRequest, problem: standing.Problem, names: dict[tuple[str, str], str]
+    ) -> dict[str, str]:
+        """With a link to where one can do something about it, for those who may go there; else the command."""
+        place = (problem.backend, problem.queue)
+        state = State.DEAD if problem.kind == "dying" else State.READY
+        words = {
+            "dying": _("Dead letters of %s"),
+            "unattended": _("What waits in %s"),
+            "slow": _("What waits in %s"),
+            "paused": _("What waits in %s"),
+        }
+        url = self._tasks(*place, state) if may_view(request, "task") else ""
+        return {
+            "text": visible(problem.text),
+            "url": url,
+            "label": words[problem.kind] % names[place],
+            "command": visible(problem.command) if problem.kind == "unattended" or not url else "",
+        }
+
+    def _tasks(self, backend: str, queue: str, state: State) -> str:
+        asked = {"backend": backend, "queue": queue}
         if state is State.DEAD:
             return f"{self.url('changelist', model='deadletter')}?{urlencode(asked)}"
         return f"{url(self.admin_site.name, 'task_changelist')}?{urlencode(asked | {'state': state})}"

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery, Value
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -48,7 +48,14 @@ class ChannelAdmin(ReadingAdmin[Channel]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
         newest = Message.objects.filter(channel=OuterRef("name"), log_ms__isnull=False).order_by("-log_ms")
-        return super().get_queryset(request).annotate(latest_ms=Subquery(newest.values("log_ms")[:1]))
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                latest_ms=Subquery(newest.values("log_ms")[:1]),
+                linked=Value(request.user.has_perm("messaging.view_message")),
+            )
+        )
 
     @admin.display(description=gettext_lazy("channel"))
     def channel_name(self, channel: Channel) -> SafeString:
@@ -62,18 +69,19 @@ class ChannelAdmin(ReadingAdmin[Channel]):
         return timestamp(time, _("%s ago") % span(milliseconds(timezone.now(), time)))
 
     @admin.display(description=gettext_lazy("stored messages"))
-    def stored(self, channel: Channel) -> SafeString:
+    def stored(self, channel: Any) -> SafeString | str:
         rows = Message.objects.using(conf.DATABASE).filter(channel=channel.name)
         count = rows[: COUNTED + 1].count()
+        said = f"{COUNTED:,}+" if count > COUNTED else f"{count:,}"
+        if not channel.linked:
+            return said
         url = reverse(f"{self.admin_site.name}:messaging_message_changelist")
         query = urlencode({"channel": channel.name})
-        return format_html(
-            '<a href="{}?{}">{}</a>', url, query, f"{COUNTED:,}+" if count > COUNTED else f"{count:,}"
-        )
+        return format_html('<a href="{}?{}">{}</a>', url, query, said)
 
     @admin.display(description=gettext_lazy("live"))
-    def links(self, channel: Channel) -> SafeString | None:
-        url = live_url(channel.name)
+    def links(self, channel: Any) -> SafeString | None:
+        url = live_url(channel.name) if channel.linked else None
         label = _("Live log of %s") % visible(channel.name)
         return (
             None

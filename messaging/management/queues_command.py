@@ -82,7 +82,7 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
     command.stdout.flush()
     if not found:
         command.say("There is no queue: no task was ever enqueued, and settings.TASKS names none.")
-    wrong = [problem for each in found for problem in problems(each, options["max_wait"])]
+    wrong = [str(problem) for each in found for problem in problems(each, options["max_wait"])]
     for problem in wrong:
         command.say(command.paint.red(f"Problem: {safe(problem)}"))
     if wrong:
@@ -98,7 +98,7 @@ def watch(command: TerminalCommand, options: dict[str, Any]) -> None:
         while not stop.asked:
             try:
                 found = look(chosen(options["queues"], options["backend"]))
-                wrong = [problem for each in found for problem in problems(each, options["max_wait"])]
+                wrong = [str(problem) for each in found for problem in problems(each, options["max_wait"])]
                 shown = [*(lines(found) if found else ["no queue yet"])]
             except BrokerError as error:
                 shown, wrong = [], [f"Redis is away ({error})"]

@@ -157,6 +157,11 @@ class Operated:
             )
         return [(int(at), calls.brief(name, each)) for (name, at), each in zip(found, packed, strict=True)]
 
+    def dead_since(self, at_ms: int) -> int:
+        """How many of the dead letters that are there died then or later."""
+        with translated(f"queue {self.name!r}"):
+            return int(self.client.zcount(self.key["dead"], at_ms, "+inf"))
+
     def dead_groups(self) -> list[DeadGroup]:
         """Dead letters by task and cause, the largest group first. It costs as much as there are groups."""
         with translated(f"queue {self.name!r}"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -43,7 +43,7 @@ class Standing(msgspec.Struct, kw_only=True):
     busy: int  # of these
     entered: float
     ended: float  # for good, in any way
-    dying: int  # new dead letters of the latest ten minutes
+    dying: int  # of the dead letters that are there: those of the latest ten minutes
     wait_ms: Quantiles  # from due to begun, in the latest ten minutes
     run_ms: Quantiles  # of one attempt
 
@@ -98,7 +98,7 @@ def _look(each: Queue) -> Standing:
         busy=sum(number(worker.facts, "busy") for worker in alive),
         entered=round(sum(map(entered, rated)) / elapsed, 2),
         ended=round(sum(map(ended, rated)) / elapsed, 2),
-        dying=sum(minute.counts["dead"] for minute in minutes),
+        dying=each.dead_since(counts.now_ms - GROWING_MINUTES * 60_000),
         wait_ms=quantiles(wait),
         run_ms=quantiles(run),
     )
@@ -142,22 +142,36 @@ def fleet(some: Sequence[Queue]) -> tuple[dict[str, WorkerSeen], int]:
     return dict(sorted(found.items())), now_ms
 
 
-def problems(standing: Standing, max_wait: float) -> Iterator[str]:
-    """What keeps its tasks from running, as sentences; ``max_wait`` in seconds."""
+class Problem(NamedTuple):
+    """What keeps a queue's tasks from running."""
+
+    kind: Literal["paused", "unattended", "slow", "dying"]
+    backend: str
+    queue: str
+    text: str
+    command: str = ""  # that helps, or says more
+
+    def __str__(self) -> str:
+        return f"{self.text}: {self.command}" if self.command else self.text
+
+
+def problems(standing: Standing, max_wait: float) -> Iterator[Problem]:
+    """What keeps its tasks from running; ``max_wait`` in seconds."""
     counts, name = standing.counts, f"queue {standing.queue!r}"
+    place = standing.backend, standing.queue
     waiting, waited = counts.ready + counts.due_now, counts.oldest_ready_ms
     if standing.paused is not None and waiting:
-        yield f"{name} is paused {paused_words(standing.paused)}, and {counted(waiting)} in it"
+        text = f"{name} is paused {paused_words(standing.paused)}, and {counted(waiting)} in it"
+        yield Problem("paused", *place, text)
         return
     if waiting and not standing.workers and waited > conf.TASK_LEASE_SECONDS * 1000:
-        yield f"{counted(waiting)} in {name}, and no worker takes from it: run manage.py work"
+        text = f"{counted(waiting)} in {name}, and no worker takes from it"
+        yield Problem("unattended", *place, text, "run manage.py work")
     elif waited > max_wait * 1000:
-        yield f"{name} has a task that has been waiting for {span(waited)}"
+        yield Problem("slow", *place, f"{name} has a task that has been waiting for {span(waited)}")
     if standing.dying >= GROWING:
-        yield (
-            f"{name} has {standing.dying:,} new dead letters of the last {GROWING_MINUTES} minutes: see manage.py "
-            f"messaging dead list --queue {standing.queue}"
-        )
+        text = f"{name} has {standing.dying:,} new dead letters of the last {GROWING_MINUTES} minutes"
+        yield Problem("dying", *place, text, f"see manage.py messaging dead list --queue {standing.queue}")
 
 
 def counted(waiting: int) -> str:
