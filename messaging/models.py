@@ -210,7 +210,7 @@ class Quarantine(models.Model):
 
     class Meta:
         verbose_name = _("quarantined entry")
-        verbose_name_plural = _("quarantine")
+        verbose_name_plural = _("quarantined entries")
         constraints = (
             models.UniqueConstraint(
                 fields=["epoch", "partition", "log_ms", "log_seq"], name="messaging_quarantine_entry"

@@ -229,7 +229,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "quarantined entry",
-                "verbose_name_plural": "quarantine",
+                "verbose_name_plural": "quarantined entries",
                 "permissions": (("retry_quarantine", "Can store quarantined entries again"),),
                 "default_permissions": ("view", "delete"),
                 "constraints": [

@@ -1,0 +1,77 @@
+"""The admin's pages of queues and tasks in a real browser: what fits, what is ticked, what a reload leaves alone."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+from pytest_django import Settings
+
+from tests.conftest import reset_clients
+from tests.pages.live import Send
+from tests.queued import kill
+from tests.sites import Site
+
+pytestmark = pytest.mark.browser
+
+DEAD, QUEUES = "/admin/messaging/deadletter/", "/admin/messaging/queue/"
+CHANNELS, MESSAGES = "/admin/messaging/channel/", "/admin/messaging/message/"
+LONG = "averylongnamewithoutanyplacetobreakit" * 5
+
+
+@pytest.fixture
+def queued(site: Site, settings: Settings) -> Iterator[None]:
+    """What :mod:`tests.queued` does, it does on the site's broker; all of it is gone after the test."""
+    settings.MESSAGING = settings.MESSAGING | {"URL": site.broker.url}
+    reset_clients()
+    yield
+    with site.broker.client() as client:
+        for key in client.scan_iter("*queue*"):
+            client.delete(key)
+    reset_clients()
+
+
+def beyond(page: Page, *selectors: str) -> dict[str, int]:
+    """How many pixels an element is wider than its place, for those that are."""
+    wider = page.locator(", ".join(selectors)).evaluate_all(
+        "all => all.map((each) => [each.tagName, each.scrollWidth - each.clientWidth])"
+    )
+    return {name: pixels for name, pixels in wider if pixels > 0}
+
+
+@pytest.mark.parametrize("width", [1280, 1024, 390])
+def test_lists_fit_also_with_long_names(page: Page, send: Send, queued: None, width: int) -> None:
+    send(LONG, {"id": 1})
+    kill(1, task=f"shop.tasks.{LONG}", error=f"shop.{LONG}")
+    page.set_viewport_size({"width": width, "height": 900})
+    for url, table in (
+        (CHANNELS, ".results" if width > 1000 else "html"),  # on a phone it may be scrolled
+        (MESSAGES, ".results"),
+        (DEAD, ".mb-scroll"),
+        (QUEUES, ".mb-scroll"),
+    ):
+        page.goto(url)
+        assert beyond(page, "html", table) == {}, url
+    page.goto(DEAD)
+    for field in page.locator(".mb-search :is(input, select)").all():
+        box = field.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= width
+    assert page.locator("thead th").filter(has_text="Actions").count() == 1
+    assert (
+        page.locator("thead th").evaluate_all("all => all.filter((each) => !each.textContent.trim()).length")
+        == 0
+    )
+
+
+def test_a_way_has_spaces_and_a_search_has_its_name(page: Page) -> None:
+    page.goto(QUEUES)
+    trail = "ol.breadcrumbs > li"
+    if page.locator(trail).count():  # drawn by the style sheet from Django 6.1 on
+        gaps = page.locator(trail).evaluate_all(
+            "all => all.map((each) => each.getBoundingClientRect())"
+            ".map((box, at, boxes) => at ? box.x - boxes[at - 1].right : 9)"
+        )
+        assert min(gaps) > 2
+    page.goto("/admin/messaging/quarantine/")
+    expect(page.locator("label[for=searchbar]")).to_have_text("Search")
+    expect(page.locator(".paginator")).to_contain_text("0 quarantined entries")
