@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote
 
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from messaging.taskqueue.dead import DeadFilter, Search
 from messaging.taskqueue.queue import Queue as TaskQueue
@@ -25,18 +26,20 @@ class Asked:
         place = (data.get("backend", ""), data.get("queue", ""))
         if given := data.get("place", ""):
             place = tuple(map(unquote, given.split("/", 1)))  # type: ignore[assignment]
+        self.problems: dict[str, str] = {}  # field -> what is wrong with it: then nothing is meant
         self.queues = (
             [each for each in every if (each.alias, each.name) == place] if any(place) else list(every)
         )
+        if not self.queues and any(place):
+            self.problems["place"] = _("There is no such queue.")
         self.values = {name: data.get(name, "").strip()[:500] for name in ("task", "error", "text", "since")}
         self.values["place"] = place_of(self.queues[0]) if any(place) and self.queues else ""
-        self.problem = ""
         since_ms = 0
         if self.values["since"]:
             try:
                 since_ms = position_of(self.values["since"], now=timezone.localtime()).ms + 1
             except ValueError as error:
-                self.problem = str(error)
+                self.problems["since"] = str(error)
         until = data.get("until", "")
         self.filter = DeadFilter(
             task=self.values["task"],

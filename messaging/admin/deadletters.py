@@ -57,7 +57,9 @@ class DeadLetterAdmin(ConsoleAdmin):
         given = request.GET.get("p", "")
         page = min(int(given[:4]), LAST_PAGE) if given.isdecimal() and int(given[:4]) else 1
         search = asked.search()
-        if asked.filter.is_grouped:
+        if asked.problems:
+            matching, found_groups = [], []
+        elif asked.filter.is_grouped:
             found_groups = groups(asked.queues, asked.filter)
             matching = list(islice(search, max(page * PER_PAGE, QUOTED)))
         else:
@@ -77,7 +79,7 @@ class DeadLetterAdmin(ConsoleAdmin):
                 for each in every
             ],
             values=asked.values,
-            problem=asked.problem,
+            problems=asked.problems,
             filtered=bool(asked.given),
             total=total,
             groups=[
@@ -109,8 +111,8 @@ class DeadLetterAdmin(ConsoleAdmin):
         every = standing.all_queues()
         asked = Asked(data, every)
         to = f"{to}?{urlencode(asked.given)}" if asked.given else to
-        if asked.problem:
-            return self.done(request, asked.problem, to, level=messages.ERROR)
+        if asked.problems:
+            return self.done(request, " ".join(asked.problems.values()), to, level=messages.ERROR)
         ticked = data.getlist("chosen")[: PER_PAGE * 2]
         if not ticked and data.get("all") != "1":
             text = _("Tick those that it is about, or take all that match.")

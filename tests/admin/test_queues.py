@@ -283,7 +283,16 @@ def test_dead_letters_ticked_or_filtered(
         assert html.count('name="chosen"') == count, query
     assert "No dead letter matches." in get(admin, f"{DEAD}?text=nothing")
     assert hidden(get(admin, f"{DEAD}act/retry/?all=1&since=1h"))["since"].startswith("20")
-    assert "neither an age" in get(admin, f"{DEAD}?since=yesterday-ish")
+    for query, field, said in (
+        ("since=yesterday-ish", "since", "neither an age"),
+        ("place=default/mail", "place", "There is no such queue."),
+    ):
+        html = get(admin, f"{DEAD}?{query}")
+        assert re.search(rf'name="{field}"[^>]* aria-invalid="true" aria-describedby="{field}-problem"', html)
+        assert said in html.partition(f'id="{field}-problem"')[2].partition("</span>")[0]
+        assert not re.search(r'name="chosen"|/act/|class="paginator', html)
+        post(admin, f"{DEAD}act/discard/?{query}", all="1", post="yes", **dict([query.split("=")]))
+    assert mails.counts().dead == 3
     assert "Tick those" in post(admin, f"{DEAD}act/retry/")
     ticked = {"chosen": f"default/default/{one}"}
     html = post(admin, f"{DEAD}act/discard/", **ticked)

@@ -25,7 +25,7 @@ def queued(site: Site, settings: Settings) -> Iterator[None]:
     reset_clients()
     yield
     with site.broker.client() as client:
-        for key in client.scan_iter("*queue*"):
+        for key in client.scan_iter("*:default:*"):
             client.delete(key)
     reset_clients()
 
@@ -75,3 +75,24 @@ def test_a_way_has_spaces_and_a_search_has_its_name(page: Page) -> None:
     page.goto("/admin/messaging/quarantine/")
     expect(page.locator("label[for=searchbar]")).to_have_text("Search")
     expect(page.locator(".paginator")).to_contain_text("0 quarantined entries")
+
+
+def test_dead_letters_are_ticked_all_at_once(page: Page, queued: None) -> None:
+    kill(3)
+    page.goto(DEAD)
+    retry, discard = (page.locator(f"input[value^={verb}]") for verb in ("Retry", "Discard"))
+    expect(retry).to_be_disabled()
+    everything = page.get_by_role("checkbox", name="Tick all on this page")
+    boxes = page.get_by_role("checkbox", name="Tick tests")
+    everything.check()
+    expect(discard).to_have_value("Discard 3 ticked…")
+    boxes.first.uncheck()
+    expect(retry).to_have_value("Retry 2 ticked…")
+    assert everything.evaluate("each => each.indeterminate")
+    retry.click()
+    page.get_by_role("button", name="Retry 2 dead letters").click()
+    expect(page.get_by_text("2 are back in their queues.")).to_be_visible()
+    expect(boxes).to_have_count(1)
+    page.set_viewport_size({"width": 390, "height": 800})
+    everything.check()
+    expect(boxes).to_be_checked()
