@@ -97,7 +97,7 @@ def test_queues_and_one_of_them(admin: Client, mails: Queue) -> None:
     for hours in (1, 6, 24, 168):
         html = get(admin, f"{MAILS}?hours={hours}&every=5")
         assert html.count("<svg viewBox") == 4
-    assert '<meta http-equiv="refresh" content="5">' in html
+    assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in html
     assert "None was given up." in html
 
 

@@ -96,3 +96,30 @@ def test_dead_letters_are_ticked_all_at_once(page: Page, queued: None) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     everything.check()
     expect(boxes).to_be_checked()
+
+
+def test_a_reload_leaves_what_is_typed(page: Page, queued: None) -> None:
+    kill(1)
+    page.clock.install()
+    page.goto(f"{QUEUES}default/mails/?every=5")
+    page.evaluate("window.mark = 'the same page'")
+    cards = page.locator(".mb-cards")
+    expect(cards).to_contain_text("dead 1")
+    why = page.get_by_label("Why, for whoever wonders:")
+    why.fill("the server moves")
+    why.blur()
+    kill(1)
+    page.clock.run_for(6000)
+    page.clock.run_for(6000)
+    expect(why).to_have_value("the server moves")
+    expect(cards).to_contain_text("dead 1")
+    why.fill("")
+    page.clock.run_for(6000)  # it has the focus
+    expect(cards).to_contain_text("dead 1")
+    why.blur()
+    page.clock.run_for(6000)
+    expect(cards).to_contain_text("dead 2")
+    assert page.evaluate("window.mark") == "the same page"
+    why.fill("it works on")
+    page.get_by_role("button", name="Pause: no worker takes more").click()
+    expect(page.get_by_text("it works on")).to_be_visible()
