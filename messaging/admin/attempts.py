@@ -95,15 +95,28 @@ def told(job: Job) -> dict[str, str]:
 
 
 def brief(job: Job) -> str:
-    """Its arguments on one line."""
+    """Its arguments on one line, cut."""
     try:
-        body = decode_body(job.body)
+        text = visible(_line(job))
     except TaskUnreadable:
         return preview(decoded(job.body[:1000]), False, limit=ARGUMENTS)
-    args, kwargs = _shown(body)
-    parts = [_json(each) for each in args] + [f"{name}={_json(each)}" for name, each in kwargs.items()]
-    text = visible(", ".join(parts))
     return text if len(text) <= ARGUMENTS else text[: ARGUMENTS - 1] + "…"
+
+
+def mentions(job: Job, text: str) -> bool:
+    """Is it in the task's name, the id or the arguments, in any case? What is redacted cannot be guessed by it."""
+    try:
+        line = _line(job)
+    except TaskUnreadable:
+        line = "" if redaction.is_on() else decoded(job.body)
+    return any(text.lower() in each.lower() for each in (job.task, job.id, line))
+
+
+def _line(job: Job) -> str:
+    args, kwargs = _shown(decode_body(job.body))
+    return ", ".join(
+        [_json(each) for each in args] + [f"{name}={_json(each)}" for name, each in kwargs.items()]
+    )
 
 
 def _shown(body: Body) -> tuple[list[Any], dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +14,7 @@ from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
 from messaging.admin import attempts, editing
+from messaging.admin.asked import SCANNED_WHOLE
 from messaging.admin.consoles import ConsoleAdmin, Crumb, at, noted, titled, who
 from messaging.admin.queues import LABELS
 from messaging.admin.samples import sample
@@ -22,8 +24,9 @@ from messaging.rendering import visible
 from messaging.tableless import Task
 from messaging.taskqueue import standing
 from messaging.taskqueue.editing import requeue
-from messaging.taskqueue.job import Job, State
+from messaging.taskqueue.job import MAX_ID, Job, State
 from messaging.taskqueue.queue import Queue as TaskQueue
+from messaging.taskqueue.scanning import Scan
 from messaging.taskqueue.worker.backends import backend_of
 
 PER_PAGE = 50
@@ -53,7 +56,11 @@ class TaskAdmin(ConsoleAdmin):
     # -- looking
 
     def list_view(self, request: HttpRequest) -> HttpResponse:
-        """A page of one state of one queue: it costs as much as it shows, however many there are."""
+        """A page of one state of one queue: it costs as much as it shows, however many there are. A search looks at
+        as many as one of dead letters does; the id of a task leads to its page."""
+        text = request.GET.get("q", "").strip()[:500]
+        if text and len(text) <= MAX_ID and standing.find(text) is not None:
+            return HttpResponseRedirect(self.url("change", text))
         every = standing.all_queues()
         names = titled(every)
         wanted = (request.GET.get("backend", ""), request.GET.get("queue", ""))
@@ -68,7 +75,8 @@ class TaskAdmin(ConsoleAdmin):
         last = max(1, min(LAST_PAGE, -(-total // PER_PAGE)))
         asked = request.GET.get("p", "")
         page = min(int(asked[:6]), last) if asked.isdecimal() and int(asked[:6]) else 1
-        jobs = queue.page(state, (page - 1) * PER_PAGE, PER_PAGE)
+        scan = Scan(queue, state, lambda job: attempts.mentions(job, text), most=SCANNED_WHOLE)
+        jobs = [*islice(scan, PER_PAGE)] if text else queue.page(state, (page - 1) * PER_PAGE, PER_PAGE)
         counts = queue.counts()
         place = {"backend": queue.alias, "queue": queue.name}
         return self.page(
@@ -91,6 +99,9 @@ class TaskAdmin(ConsoleAdmin):
                 (LABELS[each], getattr(counts, each), _query(**place, state=each), each is state)
                 for each in LABELS
             ],
+            text=text,
+            place=place | {"state": state},
+            scanned="" if not text or scan.saw_all else f"{scan.looked:,}",
             rows=[self._row(job) for job in jobs],
             total=f"{total:,}",
             page_number=page,

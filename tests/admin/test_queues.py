@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.test import Client
 from pytest_django import Settings
 
-from messaging.admin import asked
+from messaging.admin import asked, tasks
 from messaging.taskqueue.draining import Asked, heard
 from messaging.taskqueue.job import State
 from messaging.taskqueue.queue import Queue
@@ -178,6 +178,25 @@ def test_tasks_by_state_and_page(admin: Client, mails: Queue) -> None:
     assert "&lt;script&gt;" in html
     assert "<script>" not in html.partition('id="content-main"')[2]
     assert "Page 1 of 1" in get(admin, f"{TASKS}?backend=default&queue=mails&state=delayed&p=9")
+
+
+def test_a_task_is_found(
+    admin: Client, mails: Queue, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = f"{TASKS}?backend=default&queue=mails&state=ready"
+    (bill,) = enqueue(1, task="shop.tasks.bill", args=[{"sku": "Blue-7"}])
+    enqueue(3)
+    response = admin.get(f"{TASKS}?q=+{bill}+")
+    assert (response.status_code, response["Location"]) == (302, f"{TASKS}{bill}/change/")
+    for text, count in (("TASKS.bill", 1), ("blue-7", 1), ("order_id", 4), ("nothing", 0)):
+        html = get(admin, f"{place}&q={text}")
+        assert html.count("/change/") == count, text
+        assert ("No ready task of mails matches." in html) is (count == 0)
+    assert "were looked at" not in html
+    monkeypatch.setattr(tasks, "SCANNED_WHOLE", 3)
+    assert "The first 3 were looked at" in get(admin, f"{place}&q=nothing")
+    settings.MESSAGING = settings.MESSAGING | {"REDACT_FIELDS": ["data.**.sku"]}
+    assert get(admin, f"{place}&q=blue-7").count("/change/") == 0
 
 
 def test_a_tasks_page_and_what_can_be_done_there(admin: Client, mails: Queue) -> None:
