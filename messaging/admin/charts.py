@@ -28,6 +28,7 @@ class Line(NamedTuple):
 
     label: str
     style: int
+    latest: str  # the newest value that is known, in words; "" if none is
     pieces: list[str]
     dots: list[tuple[float, float]]
 
@@ -45,6 +46,12 @@ class Chart(NamedTuple):
     @property
     def empty(self) -> bool:
         return not self.ticks
+
+    @property
+    def words(self) -> str:
+        """For those who do not see it: its title, and the latest of each line."""
+        latest = ", ".join(f"{line.label} {line.latest}" for line in self.lines if line.latest)
+        return f"{self.title}: {latest}" if latest else self.title
 
 
 def charts(periods: Sequence[Period], open_now: int) -> list[Chart]:
@@ -64,7 +71,7 @@ def charts(periods: Sequence[Period], open_now: int) -> list[Chart]:
     for part in reversed(parts):
         depth.append(max(0, left))
         left -= sum(entered(each) - ended(each) - each.counts["purged"] for each in part)
-    shares = {_("half"): 0.5, _("95 of 100"): 0.95, _("99 of 100"): 0.99}
+    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
     return [
         _chart(
             _("Wait"),
@@ -115,7 +122,8 @@ def _chart(
     lines = []
     for style, (label, values) in enumerate(series.items()):
         points = [None if value is None else (x, up(value)) for x, value in zip(across, values, strict=True)]
-        lines.append(Line(label, style, *_pieces(points)))
+        known_of = [value for value in values if value is not None]
+        lines.append(Line(label, style, words(known_of[-1]) if known_of else "", *_pieces(points)))
     long = len(starts) > 1 and starts[-1] - starts[0] > DAY * HOUR_MS
     clocks = [_clock(ms, "D H:i" if long else "H:i") for ms in starts]
     spans = [

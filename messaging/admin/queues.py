@@ -226,7 +226,7 @@ class QueueAdmin(ConsoleAdmin):
             "text": visible(problem.text),
             "url": url,
             "label": words[problem.kind] % names[place],
-            "command": visible(problem.command) if problem.kind == "unattended" or not url else "",
+            "hint": visible(problem.hint) if problem.kind == "unattended" or not url else "",
         }
 
     def _tasks(self, backend: str, queue: str, state: State) -> str:

@@ -76,9 +76,10 @@ class TaskAdmin(ConsoleAdmin):
         asked = request.GET.get("p", "")
         page = min(int(asked[:6]), last) if asked.isdecimal() and int(asked[:6]) else 1
         scan = Scan(queue, state, lambda job: attempts.mentions(job, text), most=SCANNED_WHOLE)
-        jobs = [*islice(scan, PER_PAGE)] if text else queue.page(state, (page - 1) * PER_PAGE, PER_PAGE)
+        jobs = [*islice(scan, PER_PAGE + 1)] if text else queue.page(state, (page - 1) * PER_PAGE, PER_PAGE)
         counts = queue.counts()
         place = {"backend": queue.alias, "queue": queue.name}
+        searched = {"q": text} if text else {}
         return self.page(
             request,
             "tasks",
@@ -90,19 +91,19 @@ class TaskAdmin(ConsoleAdmin):
             queues=[
                 (
                     names[each.alias, each.name],
-                    _query(backend=each.alias, queue=each.name, state=state),
+                    _query(backend=each.alias, queue=each.name, state=state, **searched),
                     each is queue,
                 )
                 for each in every
             ],
             states=[
-                (LABELS[each], getattr(counts, each), _query(**place, state=each), each is state)
+                (LABELS[each], getattr(counts, each), _query(**place, state=each, **searched), each is state)
                 for each in LABELS
             ],
             text=text,
             place=place | {"state": state},
-            scanned="" if not text or scan.saw_all else f"{scan.looked:,}",
-            rows=[self._row(job) for job in jobs],
+            scanned="" if not text or (scan.saw_all and len(jobs) <= PER_PAGE) else f"{scan.looked:,}",
+            rows=[self._row(job) for job in jobs[:PER_PAGE]],
             total=f"{total:,}",
             page_number=page,
             pages=last,

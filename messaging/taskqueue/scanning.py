@@ -1,4 +1,4 @@
-"""A queue's jobs of one state -> those that a test lets through, in the order of a page; a bounded number is looked at."""
+"""A queue's jobs of one state -> those that a test lets through, in a page's order; a bounded number is looked at."""
 
 from __future__ import annotations
 

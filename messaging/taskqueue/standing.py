@@ -149,10 +149,10 @@ class Problem(NamedTuple):
     backend: str
     queue: str
     text: str
-    command: str = ""  # that helps, or says more
+    hint: str = ""  # the command that helps, or says more
 
     def __str__(self) -> str:
-        return f"{self.text}: {self.command}" if self.command else self.text
+        return f"{self.text}: {self.hint}" if self.hint else self.text
 
 
 def problems(standing: Standing, max_wait: float) -> Iterator[Problem]:

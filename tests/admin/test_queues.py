@@ -101,6 +101,23 @@ def test_queues_and_one_of_them(admin: Client, mails: Queue) -> None:
     assert "None was given up." in html
 
 
+def test_charts_say_their_latest_values_in_the_words_of_the_list(admin: Client, mails: Queue) -> None:
+    succeed(2)
+    kill(1)
+    html = get(admin, MAILS)
+    for name in ("Wait", "Run"):
+        said = re.findall(rf'aria-label="{name}: p50 \S+ m?s, p95 \S+ m?s, p99 \S+ m?s"', html)
+        assert len(said) == 1, name
+    assert re.search(r'aria-label="Tasks a minute: in 3, succeeded 2, dead 1"', html)
+    assert re.search(r"p95 <strong>\S+ m?s</strong>", html)
+    assert '<strong class="mb-bad">1</strong>' in html
+    assert html.index('id="why"') < html.index("mb-cards")
+    html = get(admin, QUEUES)
+    assert "Wait p50 / p95" in html
+    assert "In a minute</th>" in html
+    assert "Out a minute</th>" in html
+
+
 def test_a_problem_leads_to_what_it_is_about_and_goes_with_it(
     admin: Client, staff: Staff, mails: Queue
 ) -> None:
@@ -193,6 +210,11 @@ def test_a_task_is_found(
         assert html.count("/change/") == count, text
         assert ("No ready task of mails matches." in html) is (count == 0)
     assert "were looked at" not in html
+    assert "state=dead&amp;q=nothing" in html
+    monkeypatch.setattr(tasks, "PER_PAGE", 3)
+    html = get(admin, f"{place}&q=order_id")
+    assert html.count("/change/") == 3
+    assert "there may be more that match" in html
     monkeypatch.setattr(tasks, "SCANNED_WHOLE", 3)
     assert "The first 3 were looked at" in get(admin, f"{place}&q=nothing")
     settings.MESSAGING = settings.MESSAGING | {"REDACT_FIELDS": ["data.**.sku"]}

@@ -105,7 +105,7 @@ def test_a_reload_leaves_what_is_typed(page: Page, queued: None) -> None:
     page.evaluate("window.mark = 'the same page'")
     cards = page.locator(".mb-cards")
     expect(cards).to_contain_text("dead 1")
-    why = page.get_by_label("Why, for whoever wonders:")
+    why = page.get_by_label("Why, for whoever wonders")
     why.fill("the server moves")
     why.blur()
     kill(1)
