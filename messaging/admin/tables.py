@@ -126,6 +126,9 @@ class GapAdmin(ReadingAdmin[Gap]):
     sortable_by = ()
     empty_value_display = "?"
 
+    class Media:
+        css = {"all": ("messaging/admin/messages.css",)}  # noqa: RUF012
+
     @admin.display(description=gettext_lazy("noticed"))
     def noticed(self, gap: Gap) -> SafeString | None:
         return when(gap.noticed_at)

@@ -11,6 +11,7 @@ from django.contrib.admin.models import ADDITION, CHANGE, DELETION
 from django.contrib.admin.utils import unquote
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from messaging.admin import attempts, editing
@@ -212,9 +213,13 @@ class TaskAdmin(ConsoleAdmin):
                     return self.done(request, text, self.url("change", new), level=messages.WARNING)
                 noted(request, [Task(id=id)], CHANGE, _("Enqueued with other arguments: %s") % new)
                 noted(request, [Task(id=new)], ADDITION, _("Enqueued from dead letter %s.") % id)
-                return self.done(
-                    request, _("Enqueued. The dead letter is as it was."), self.url("change", new)
+                text = format_html(
+                    '{} <a href="{}">{}</a>',
+                    _("Enqueued. The dead letter is as it was:"),
+                    to,
+                    visible(id),
                 )
+                return self.done(request, text, self.url("change", new))
         title = _("Other arguments")
         crumbs = [Crumb(visible(job.task), to), Crumb(title, "")]
         names = titled(standing.all_queues())

@@ -23,6 +23,11 @@ from messaging.taskqueue.draining import QUIET, Asked, Unit, Wish
 from messaging.taskqueue.quantities import WorkerSeen
 
 SHOWN = 500
+ASKED = {  # what is asked, and not done yet -> its badge
+    "end": gettext_lazy("asked to end"),
+    "stay": gettext_lazy("asked to stay"),
+    "go on": gettext_lazy("asked to go on"),
+}
 WORDS = {  # what is asked -> what the page says, and the admin's log
     "end": (gettext_lazy("drains and ends."), gettext_lazy("Asked to drain and end.")),
     "stay": (gettext_lazy("takes no more tasks, and stays."), gettext_lazy("Asked to take no more tasks.")),
@@ -46,11 +51,12 @@ class WorkerAdmin(ConsoleAdmin):
         found, now_ms = standing.fleet(standing.all_queues())
         alive = [each for each in found.values() if standing.is_alive(each, now_ms)]
         units = draining.units({each.id: each for each in alive})
+        asked = draining.pending(connection.client(timeout=standing.SECONDS), units.values())
         return self.page(
             request,
             "workers",
             _("Workers"),
-            rows=[self._row(each, now_ms, units) for each in [*found.values()][:SHOWN]],
+            rows=[self._row(each, now_ms, units, asked) for each in [*found.values()][:SHOWN]],
             left_out=max(0, len(found) - SHOWN),
             alive=len(alive),
             busy=sum(standing.number(each.facts, "busy") for each in alive),
@@ -77,10 +83,16 @@ class WorkerAdmin(ConsoleAdmin):
         heard = _("It hears so within %s s.") % seconds
         return self.done(request, _("Worker") + f" {visible(unit)} {said} {heard}", to)
 
-    def _row(self, worker: WorkerSeen, now_ms: int, units: Mapping[str, Unit]) -> dict[str, Any]:
+    def _row(
+        self, worker: WorkerSeen, now_ms: int, units: Mapping[str, Unit], asked: Mapping[str, Asked]
+    ) -> dict[str, Any]:
         facts = worker.facts
         unit = units.get(str(facts.get("unit", "")))
         is_alive = standing.is_alive(worker, now_ms)
+        is_quiet = facts.get("state") == QUIET
+        wish = asked[unit.name].wish if unit and unit.name in asked and is_alive else ""
+        if wish == "stay" and is_quiet:  # it does so, and is kept to it
+            wish = ""
         return {
             "id": visible(worker.id),
             "host": visible(str(facts.get("host", ""))),
@@ -88,7 +100,9 @@ class WorkerAdmin(ConsoleAdmin):
             "version": visible(f"Python {facts.get('python', '?')}, Django {facts.get('django', '?')}"),
             "state": visible(str(facts.get("state", ""))) if is_alive else _("silent"),
             "is_alive": is_alive,
-            "is_quiet": facts.get("state") == QUIET,
+            "asked": ASKED.get(wish, ""),
+            "is_ending": wish == "end",
+            "is_quiet": wish == "stay" or (is_quiet and wish != "go on"),
             "ask_url": self.url("ask", unit.name) if unit and is_alive else "",
             "together": len(unit.workers) if unit else 1,
             "heard": span(max(0, now_ms - worker.seen_ms)),

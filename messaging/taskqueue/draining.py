@@ -7,7 +7,7 @@ it does. One that is to end drains as after a TERM and ends with 0; whoever supe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -49,10 +49,26 @@ def heard(client: redis.Redis, alias: str, name: str) -> Asked | None:
     """What is asked of this one. It stays asked for as long as it is asked about."""
     with translated(f"worker {name}"):
         found = client.execute_command("GETEX", keys.asked(alias, name), "PX", KEPT_MS)
+    return _read(found)
+
+
+def _read(found: bytes | None) -> Asked | None:
     try:
         return None if found is None else msgspec.json.decode(found, type=Asked)
     except msgspec.MsgspecError:  # of another release
         return None
+
+
+def pending(client: redis.Redis, units: Iterable[Unit]) -> dict[str, Asked]:
+    """What these are asked, by their names, for eyes: it stays asked no longer for being looked at."""
+    some = list(units)
+    with translated("what workers are asked"):
+        pipe = client.pipeline(transaction=False)
+        for unit in some:
+            pipe.get(keys.asked(unit.alias, unit.name))
+        found = pipe.execute() if some else []
+    asked = ((unit.name, _read(each)) for unit, each in zip(some, found, strict=True))
+    return {name: each for name, each in asked if each is not None}
 
 
 def done(client: redis.Redis, alias: str, name: str) -> None:

@@ -44,6 +44,14 @@ def test_every_fact_is_there(admin: Client, row: Row) -> None:
         assert expected in html, expected
 
 
+def test_what_caused_a_message_is_one_click_away(admin: Client, row: Row) -> None:
+    cause = row("orders.created")
+    html = page(admin, row("orders.paid", causation_id=cause.event_id))
+    link = f"/admin/messaging/message/?q={cause.event_id}"
+    assert f'<a href="{link}">{cause.event_id}</a>' in html
+    assert url(cause) in admin.get(link).content.decode()
+
+
 def test_a_message_cannot_be_changed(admin: Client, row: Row) -> None:
     made = row()
     html = page(admin, made)

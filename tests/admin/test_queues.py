@@ -270,7 +270,8 @@ def test_a_dead_letter_again_with_other_arguments(
     ):
         assert wrong in post(admin, url, args=args, kwargs=kwargs).replace("&#x27;", "'")
     assert mails.counts().ready == 0
-    assert "Enqueued. The dead letter is as it was." in post(admin, url, args="[40]", kwargs='{"b": 2}')
+    html = post(admin, url, args="[40]", kwargs='{"b": 2}')
+    assert f'Enqueued. The dead letter is as it was: <a href="{TASKS}{dead}/change/">{dead}</a>' in html
     assert (mails.counts().ready, mails.counts().dead) == (1, 1)
     assert run_tasks()[0].return_value == 42
     assert logged()[0].startswith("Enqueued with other arguments: mails.")
@@ -431,16 +432,25 @@ def test_a_worker_is_asked_to_drain(admin: Client, staff: Staff, mails: Queue) -
     (url,) = set(re.findall(r'action="([^"]+/ask/)"', html))
     assert "/ask/" not in get(staff("view_queue"), WORKERS)
     assert staff("view_queue", "manage_task").post(url, {"wish": "end"}).status_code == 403
-    assert f"Worker {unit} takes no more tasks, and stays." in post(admin, url, wish="stay")
+    html = post(admin, url, wish="stay")
+    assert f"Worker {unit} takes no more tasks, and stays." in html
+    assert html.count("asked to stay") == 1  # the other process does so already
+    assert 'value="stay"' not in html
+    assert "asked to go on" in post(admin, url, wish="go on")
+    post(admin, url, wish="stay")
     assert heard(mails.client, "default", unit) == Asked(
         "stay", LogEntry.objects.latest("pk").user.get_username()
     )
     post(admin, url, wish="nonsense")
-    assert f"Worker {unit} drains and ends." in post(admin, url, wish="end")
+    html = post(admin, url, wish="end")
+    assert f"Worker {unit} drains and ends." in html
+    assert "asked to end" in html
+    assert 'value="end"' not in html
     assert heard(mails.client, "default", unit) == Asked(
         "end", LogEntry.objects.latest("pk").user.get_username()
     )
-    assert logged() == ["Asked to take no more tasks.", "Asked to drain and end."]
+    stay = "Asked to take no more tasks."
+    assert logged() == [stay, "Asked to take tasks again.", stay, "Asked to drain and end."]
     assert "It is not there any more." in post(admin, f"{WORKERS}host:9:xyz/ask/", wish="end")
     assert "no worker takes from it" not in get(admin, QUEUES)
 

@@ -100,6 +100,17 @@ def test_a_gap(admin: Client) -> None:
     assert "17-0" in html
 
 
+def test_empty_lists_explain_themselves(admin: Client) -> None:
+    for name, said in (("gap", "nothing is known to be lost"), ("quarantine", "Nothing is in quarantine.")):
+        html = admin.get(f"/admin/messaging/{name}/").content.decode()
+        assert 'class="mb-empty"' in html
+        assert said in html
+        assert "messaging/admin/messages.css" in html
+    html = admin.get("/admin/messaging/quarantine/?q=nothing").content.decode()
+    assert "No quarantined entry matches." in html
+    assert "Nothing is in quarantine." not in html
+
+
 def test_what_may_be_deleted_and_what_not(admin: Client, entry: Quarantine, row: Row) -> None:
     row()
     channel = Channel.objects.get()
