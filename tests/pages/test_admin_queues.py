@@ -96,6 +96,11 @@ def test_dead_letters_are_ticked_all_at_once(page: Page, queued: None) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     everything.check()
     expect(boxes).to_be_checked()
+    tick, name = (each.bounding_box() for each in (boxes, page.locator(".mb-dead th .mb-name")))
+    assert tick is not None
+    assert name is not None
+    assert name["x"] - tick["x"] < 40  # beside it
+    assert abs(name["y"] - tick["y"]) < 12
 
 
 def test_a_reload_leaves_what_is_typed(page: Page, queued: None) -> None:
