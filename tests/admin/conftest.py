@@ -2,6 +2,7 @@
 
 staff      `staff("view_message", ...)`: a client of a member of staff with these permissions of the app
 admin      a client of the superuser
+mails      a queue of the broker, beside another one: ``default``
 row        `row("orders.created", {"id": 1}, late=...)`: a stored message; `pending=True`: one of the outbox
 """
 
@@ -13,10 +14,15 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from pytest_django import Settings
 
 from messaging import rows
 from messaging.event import Event, new_event
 from messaging.models import Channel, Message
+from messaging.taskqueue.queue import Queue
+from messaging.taskqueue.standing import queue
+from tests.admin.consoles import BACKEND
+from tests.servers import TestServer
 
 Staff = Callable[..., Client]
 Row = Callable[..., Message]
@@ -70,3 +76,9 @@ def row(db: None) -> Row:
         return made
 
     return make
+
+
+@pytest.fixture
+def mails(broker: TestServer, settings: Settings) -> Queue:
+    settings.TASKS = {"default": BACKEND}
+    return queue("default", "mails")
