@@ -3,8 +3,8 @@
 ``messages`` is the page of messages, made of ``changelist`` (its cost is bounded on any number of rows), ``filters``,
 ``columns``, ``detail``, ``posting`` (every view that publishes) and ``deleting``; ``quarantine`` is what could
 not be stored, ``pending`` the tasks that wait for their queues; ``tables`` are the read-only others. What lives in
-Redis only is made of ``consoles`` (what these pages share), ``queues`` with ``charts``, ``tasks`` with ``attempts``,
-``deadletters`` with ``asked``, and ``workers``.
+Redis only is made of ``consoles`` and ``samples`` (what these pages share), ``queues`` with ``charts``, ``tasks`` with
+``attempts``, ``deadletters`` with ``asked`` and ``quotes``, and ``workers``.
 """
 
 from __future__ import annotations

@@ -18,14 +18,13 @@ from django.utils.translation import ngettext
 from messaging.admin import attempts
 from messaging.admin.asked import Asked, place_of
 from messaging.admin.consoles import ConsoleAdmin, at, noted, titled, who
+from messaging.admin.quotes import kind, quotes, whole
 from messaging.admin.samples import sample
 from messaging.rendering import visible
 from messaging.tableless import DeadLetter, Task
 from messaging.taskqueue import standing
 from messaging.taskqueue.dead import Action, Letter, act, grouped, groups
-from messaging.taskqueue.job import Job, State
-from messaging.taskqueue.operating import Operated
-from messaging.taskqueue.quantities import DeadGroup
+from messaging.taskqueue.job import State
 from messaging.taskqueue.queue import Queue as TaskQueue
 
 PER_PAGE = 50
@@ -34,8 +33,6 @@ MOST = 10_000  # that one action takes: a second or two
 GROUPS = 20
 SAMPLE = 5
 QUOTED = 500  # of the newest, among which a group finds one that speaks for it
-
-Kind = tuple[str, str, str, str]  # backend, queue, task, cause
 
 
 @admin.register(DeadLetter)
@@ -69,7 +66,7 @@ class DeadLetterAdmin(ConsoleAdmin):
         total = sum(group.count for _, group in found_groups)
         pages = max(1, min(LAST_PAGE, -(-total // PER_PAGE)))
         standings = [each.counts() for each in asked.queues]
-        quotes = self._quotes(matching, {_kind(*each) for each in found_groups[:GROUPS]})
+        said = quotes(matching, {kind(*each) for each in found_groups[:GROUPS]})
         return self.page(
             request,
             "dead",
@@ -83,11 +80,11 @@ class DeadLetterAdmin(ConsoleAdmin):
             filtered=bool(asked.given),
             total=total,
             groups=[
-                self._group(queue, group, names, asked) | {"error": quotes.get(_kind(queue, group), "")}
+                self._group(queue, group, names, asked) | {"error": said.get(kind(queue, group), "")}
                 for queue, group in found_groups[:GROUPS]
             ],
             groups_left=max(0, len(found_groups) - GROUPS),
-            rows=[self._row(letter, names) for letter in self._whole(letters)],
+            rows=[self._row(letter, names) for letter in whole(letters)],
             scanned=f"{search.looked:,}" if search.back_to_ms else "",
             scanned_to=at(search.back_to_ms or 0),
             dropped=sum(each.dead_dropped for each in standings),
@@ -168,10 +165,7 @@ class DeadLetterAdmin(ConsoleAdmin):
                 self,
                 request,
                 State.DEAD,
-                [
-                    (each.job, names[each.queue.alias, each.queue.name])
-                    for each in self._whole(letters[:SAMPLE])
-                ],
+                [(each.job, names[each.queue.alias, each.queue.name]) for each in whole(letters[:SAMPLE])],
             ),
             left_out=max(0, count - SAMPLE),
             fields=[
@@ -224,25 +218,6 @@ class DeadLetterAdmin(ConsoleAdmin):
 
     # -- what is shown
 
-    def _whole(self, letters: Sequence[Letter]) -> list[Letter]:
-        """With their arguments."""
-        whole = []
-        for queue in {id(letter.queue): letter.queue for letter in letters}.values():
-            some = [letter for letter in letters if letter.queue is queue]
-            jobs = queue.get_many([letter.job.id for letter in some])
-            whole += [
-                letter._replace(job=job) for letter, job in zip(some, jobs, strict=True) if job is not None
-            ]
-        return sorted(whole, key=lambda letter: -letter.at_ms)
-
-    def _quotes(self, letters: Sequence[Letter], wanted: set[Kind]) -> dict[Kind, str]:
-        """What the newest of each group says: of those that were found, one traceback a group is read."""
-        newest: dict[Kind, Letter] = {}
-        for letter in letters:
-            newest.setdefault(_kind(letter.queue, letter.job), letter)
-        some = self._whole([letter for kind, letter in newest.items() if kind in wanted])
-        return {_kind(letter.queue, letter.job): attempts.told(letter.job)["error"] for letter in some}
-
     def _row(self, letter: Letter, names: dict[tuple[str, str], str]) -> dict[str, Any]:
         job = letter.job
         return {
@@ -280,7 +255,3 @@ class DeadLetterAdmin(ConsoleAdmin):
             "since": _("since"),
         }
         return [f"{words[name]} {visible(unquote(value))}" for name, value in asked.given.items()]
-
-
-def _kind(queue: Operated, of: Job | DeadGroup) -> Kind:
-    return queue.alias, queue.name, of.task, of.cause
