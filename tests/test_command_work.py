@@ -83,6 +83,15 @@ def test_a_reader_of_its_reports_that_leaves_ends_no_task(
     assert ran.stderr.splitlines().count(gone) == 1
 
 
+def test_an_outage_is_not_over_because_the_worker_ends(manage: Manage, broker: TestServer) -> None:
+    broker.stop()
+    worker = manage("work")
+    worker.wait_for("Redis is away")
+    worker.terminate()
+    assert "over after" not in worker.stderr, worker.stderr
+    broker.start()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

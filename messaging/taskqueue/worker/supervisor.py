@@ -122,6 +122,7 @@ class Supervisor:
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + 1.0
                 self._on_tick(self.report())
+        self._outages.close()
         if self._keeper.asked is not None:
             self._keeper.obeyed()
         if not self._keeper.finish(RETURN_SECONDS if self._signals < 2 else 2.0):
