@@ -89,6 +89,13 @@ def test_only_with_the_permission_and_only_to_read(staff: Staff) -> None:
         assert reader.get(f"{PAGE}{path}").status_code in (302, 403), path
 
 
+def test_a_tasks_page_is_linked_for_those_who_may_view_it(admin: Client, staff: Staff) -> None:
+    put(1, sent_at=datetime.now(UTC), sends=1)
+    link = 'href="/admin/messaging/task/'
+    assert link in html(admin)
+    assert link not in html(staff("view_pendingtask")).partition('id="result_list"')[2]
+
+
 def test_another_database_has_a_list_of_its_own(admin: Client, settings: Settings) -> None:
     put(1)
     assert "By database" not in html(admin)

@@ -70,7 +70,8 @@ def test_ticked_ones_after_a_question_that_names_their_number(admin: Client) -> 
     rows = [entry(1, good=True), entry(2), entry(3, good=True)]
     html = ask(admin, "retry", *rows[:2])
     assert "These 2 entries are stored again" in html
-    assert "Store 2 entries again" in html
+    assert 'class="default" value="Store 2 entries again"' in html
+    assert 'class="mb-remove" value="Discard 2 entries"' in ask(admin, "delete_selected", *rows[:2])
     assert Quarantine.objects.count() == 3
     said = ask(admin, "retry", *rows[:2], **hidden(html))
     assert "1 entry is in the table now." in said

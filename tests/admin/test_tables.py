@@ -1,5 +1,6 @@
 """The pages of the other tables: to read, in bounds, and to delete only where that makes sense."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -42,6 +43,13 @@ def test_channels_lead_to_their_messages(admin: Client, row: Row) -> None:
     assert "5 min ago" in html
     assert "/messages/?channel=odd%5C%2A%5C%5Bname%5D%5C%3F" in html  # its glob signs stand for themselves
     assert "_selected_action" not in html
+
+
+def test_channels_lead_nowhere_for_those_who_may_not_view_messages(staff: Staff, row: Row) -> None:
+    row("orders.paid")
+    html = page(staff("view_channel"), "channel/")
+    assert "orders.paid" in html
+    assert not re.search(r'href="[^"]*(message/\?|/messages/)', html)
 
 
 def test_channels_are_counted_up_to_a_cap(admin: Client, row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
