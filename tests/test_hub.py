@@ -50,7 +50,7 @@ async def test_streams_are_told_while_redis_does_not_answer(
     broker: TestServer, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     monkeypatch.setattr("messaging.live.reader.BLOCK_MS", 100)
-    monkeypatch.setattr("messaging.live.hub.LATE_SECONDS", 0.5)
+    monkeypatch.setattr("messaging.live.reader.LATE_SECONDS", 0.5)
     hub = Hub()
     hub.start()
     try:
@@ -75,7 +75,7 @@ async def test_a_redis_that_answers_is_not_worth_a_word(
     broker: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("messaging.live.reader.BLOCK_MS", 100)
-    monkeypatch.setattr("messaging.live.hub.LATE_SECONDS", 2.0)
+    monkeypatch.setattr("messaging.live.reader.LATE_SECONDS", 2.0)
     monkeypatch.setattr("messaging.live.ticker.TICK_SECONDS", 0.01)
     hub = Hub()
     hub.start()

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from messaging.standalone import supervisor as module
-from messaging.standalone.supervisor import Child, Supervisor
+from messaging.standalone.child import Child
+from messaging.standalone.supervisor import Supervisor
 
 Said = list[tuple[str, str]]
 

@@ -11,6 +11,7 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from messaging import redaction
 from messaging.taskqueue.dead import DeadFilter, Search
 from messaging.taskqueue.queue import Queue as TaskQueue
 from messaging.terminal.moments import position_of
@@ -45,6 +46,7 @@ class Asked:
             task=self.values["task"],
             error=self.values["error"],
             text=self.values["text"],
+            sees_arguments=not redaction.is_on(),
             since_ms=since_ms,
             until_ms=int(until) if until.isdecimal() and len(until) < 16 else 0,
         )

@@ -181,10 +181,10 @@ class DeadLetterAdmin(ConsoleAdmin):
 
     def _act(self, request: HttpRequest, action: Action, chosen: list[Letter], to: str) -> HttpResponse:
         changed: list[Letter] = []
+        left: list[Letter] = []
         try:
             for letter, done in act(action, chosen, who(request)):
-                if done:
-                    changed.append(letter)
+                (changed if done else left).append(letter)
         finally:  # if Redis goes away on the way, what was done stands in the log all the same
             rows = [Task(id=letter.job.id) for letter in changed]
             if action == "retry":
@@ -196,12 +196,16 @@ class DeadLetterAdmin(ConsoleAdmin):
             text = ngettext("%d is back in its queue.", "%d are back in their queues.", count) % count
         else:
             text = ngettext("%d was discarded.", "%d were discarded.", count) % count
-        if left := len(chosen) - count:
-            self.message_user(
-                request,
-                ngettext("%d was no dead letter any more.", "%d were no dead letters any more.", left) % left,
-                messages.WARNING,
+        if locked := sum(letter.is_dead for letter in left):
+            text_locked = ngettext(
+                "%d stays: a task of the same unique key is in its queue.",
+                "%d stay: tasks of the same unique keys are in their queues.",
+                locked,
             )
+            self.message_user(request, text_locked % locked, messages.WARNING)
+        if gone := len(left) - locked:
+            text_gone = ngettext("%d was no dead letter any more.", "%d were no dead letters any more.", gone)
+            self.message_user(request, text_gone % gone, messages.WARNING)
         return self.done(request, text, to, level=messages.SUCCESS if count else messages.WARNING)
 
     def _ticked(self, ticked: list[str], every: Sequence[TaskQueue]) -> list[Letter]:

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from messaging.conf import conf
 from messaging.frames import Place, Where, format_id, named
-from messaging.live import notices, stopping
+from messaging.live import stopping
 from messaging.live.access import Gate
 from messaging.live.counters import counters
 from messaging.live.feed import Feed, SightedFeed
@@ -24,7 +24,7 @@ from messaging.live.filters import Filter
 from messaging.live.history import items_of
 from messaging.live.losses import Losses
 from messaging.live.pages import Gap
-from messaging.live.reader import LATE_SECONDS, Reader
+from messaging.live.reader import Reader, silence_of
 from messaging.live.ring import Item, Ring, renumbered
 from messaging.live.threads import Threads
 from messaging.live.ticker import tick_for_ever
@@ -85,22 +85,9 @@ class Hub:
         return bool(self.heads)
 
     @property
-    def away(self) -> bool:
-        """Is Redis being waited for?"""
-        return any(reader.failure for reader in self._tails)
-
-    def look_at_source(self) -> None:
-        """Tell the streams when Redis does not answer any more, and when it does again."""
-        silent = bool(self.silence())
-        if self.heads and silent != self.is_silent:
-            self.is_silent = silent
-            self.tell(notices.source(self.silence()))
-
     def silence(self) -> float:
         """Seconds since Redis has answered all readers, 0.0 while it does."""
-        now = asyncio.get_running_loop().time()
-        silent = max((now - reader.heard for reader in self._tails), default=0.0)
-        return silent if self.away or silent > LATE_SECONDS else 0.0
+        return silence_of(self._tails)
 
     def stop(self) -> None:
         """End all streams with a word, and let no new one begin."""

@@ -253,3 +253,10 @@ class Reader:
 
 def _text(place: Place) -> str:
     return f"{place.ms}-{place.seq}"
+
+
+def silence_of(readers: Sequence[Reader]) -> float:
+    """Seconds since Redis has answered all of them, 0.0 while it does."""
+    now = asyncio.get_running_loop().time()
+    silent = max((now - reader.heard for reader in readers), default=0.0)
+    return silent if silent > LATE_SECONDS or any(reader.failure for reader in readers) else 0.0

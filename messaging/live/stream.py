@@ -258,7 +258,7 @@ class Stream:
         """A process that has never reached Redis has nothing to begin with."""
         told = False
         while not (self.hub.ready or self.done):
-            if self.hub.away and not told:
+            if self.hub.silence and not told:
                 told = True
                 yield frames.comment("Redis is away, waiting for it")
             if self.beat_due:
@@ -284,7 +284,7 @@ class Stream:
         if not self.done:
             yield notices.live(self.since)
             if self.hub.is_silent:
-                yield notices.source(self.hub.silence())
+                yield notices.source(self.hub.silence)
 
     def _beat(self) -> bytes:
         """A heartbeat. A client that is not behind learns with it how far it has read."""

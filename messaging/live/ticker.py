@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from messaging import connection
 from messaging.conf import conf
-from messaging.live import history
+from messaging.live import history, notices
 from messaging.live.counters import counters
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ async def tick_for_ever(hub: Hub) -> None:
             now = time.monotonic()
             try:
                 look_after(hub, now)
-                hub.look_at_source()
+                look_at_source(hub)
                 hub.trim_feeds()
                 hub.gate.forget(now)
             except Exception:
@@ -70,6 +70,14 @@ def look_after(hub: Hub, now: float) -> None:
             stream.end("age")
         elif stream.wrote < silent:
             stream.beat()
+
+
+def look_at_source(hub: Hub) -> None:
+    """Tell the streams when Redis does not answer any more, and when it does again."""
+    silence = hub.silence
+    if hub.ready and bool(silence) != hub.is_silent:
+        hub.is_silent = bool(silence)
+        hub.tell(notices.source(silence))
 
 
 async def _learn_retention(hub: Hub) -> None:

@@ -251,7 +251,7 @@ def _act(command: TerminalCommand, action: Action, letters: list[Letter] | Searc
         for letter, changed in _some(act(action, [*letters], who()), stop):
             looked += 1
             done += changed
-            if not changed and _is_dead(letter):
+            if not changed and letter.is_dead:
                 locked += 1
             elif not changed:
                 gone.append(letter.job.id)
@@ -265,11 +265,6 @@ def _act(command: TerminalCommand, action: Action, letters: list[Letter] | Searc
     if stop.asked:
         sys.exit(FAILED)
     return gone, locked
-
-
-def _is_dead(letter: Letter) -> bool:
-    job = letter.queue.get(letter.job.id)
-    return job is not None and job.state is State.DEAD
 
 
 def _some(pairs: Iterator[tuple[Letter, bool]], stop: Stop) -> Iterator[tuple[Letter, bool]]:

@@ -31,9 +31,10 @@ from django.db.migrations.executor import MigrationExecutor
 from messaging import connection, keys
 from messaging.conf import conf
 from messaging.errors import MessagingError
+from messaging.standalone.child import Child
 from messaging.standalone.embedded import EmbeddedServer, EmbeddedServerError
 from messaging.standalone.readiness import Readiness
-from messaging.standalone.supervisor import Child, Supervisor
+from messaging.standalone.supervisor import Supervisor
 from messaging.standalone.watching import Watcher
 from messaging.taskqueue.seam import DEFAULT_TASK_BACKEND_ALIAS
 from messaging.taskqueue.worker.backends import aliases

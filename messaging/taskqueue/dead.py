@@ -30,6 +30,7 @@ class DeadFilter(msgspec.Struct, frozen=True, kw_only=True):
     task: str = ""  # its import path, or the last names of it; with "=" in front: exactly
     error: str = ""  # the exception's class, or a reason such as "worker lost": the same
     text: str = ""  # in reason, tracebacks, arguments or id, in any case
+    sees_arguments: bool = True  # not where they are redacted: what cannot be read must not be found either
     since_ms: int = 0  # died then or later
     until_ms: int = 0  # died then or before; 0: up to now
 
@@ -51,10 +52,8 @@ class DeadFilter(msgspec.Struct, frozen=True, kw_only=True):
         """The part that needs the whole job."""
         text = self.text.lower()
         tracebacks = (each["traceback"] for each in job.errors)
-        return any(
-            text in each.lower()
-            for each in (job.reason, job.id, *tracebacks, job.body.decode(errors="replace"))
-        )
+        arguments = job.body.decode(errors="replace") if self.sees_arguments else ""
+        return any(text in each.lower() for each in (job.reason, job.id, *tracebacks, arguments))
 
 
 def _ends(path: str, wanted: str) -> bool:
@@ -69,6 +68,12 @@ class Letter(NamedTuple):
     at_ms: int
     queue: Operated
     job: Job
+
+    @property
+    def is_dead(self) -> bool:
+        """Still: one that could not be retried then, since another task holds its unique lock."""
+        job = self.queue.get(self.job.id)
+        return job is not None and job.state is State.DEAD
 
 
 class Search:

@@ -61,6 +61,23 @@ def test_a_dead_letter_again_with_other_arguments(
     assert "It is no dead letter" in post(admin, f"{TASKS}{ready}/edit/")
 
 
+def test_what_is_redacted_cannot_be_guessed_by_a_search(
+    admin: Client, mails: Queue, settings: Settings
+) -> None:
+    kill(1, args=[{"card": "4111"}])
+    assert get(admin, f"{DEAD}?text=4111").count('name="chosen"') == 1
+    settings.MESSAGING = settings.MESSAGING | {"REDACT_FIELDS": ["data.**.card"]}
+    assert get(admin, f"{DEAD}?text=4111").count('name="chosen"') == 0
+
+
+def test_a_dead_letter_whose_unique_lock_another_task_holds_stays(admin: Client, mails: Queue) -> None:
+    (dead,) = kill(1, unique="digest")
+    enqueue(1, unique="digest")
+    html = post(admin, f"{DEAD}act/retry/", chosen=f"default/mails/{dead}", post="yes")
+    assert "1 stays: a task of the same unique key is in its queue." in html
+    assert mails.counts().dead == 1
+
+
 def test_dead_letters_of_a_group_and_none_that_came_after_the_question(admin: Client, mails: Queue) -> None:
     mine = kill(12)
     others = kill(2, error="smtplib.SMTPException", traceback="MAILHOST is away")
