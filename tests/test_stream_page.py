@@ -43,12 +43,13 @@ def test_what_events_say() -> None:
         notices.position(HERE),
         notices.gap(Gap(None, HERE, "trimmed")),
         losses.loss_of(gap).frame,
+        notices.source(7.5),
         notices.bye("overload", limit="user"),
     ]
     for event in parse(b"".join(made)):
         told = rows("event")[event.name]
         assert {fact for fact in event.data if f"`{fact}`" not in told} == set(), event.name
-        assert bool(event.last_id) == ("yes" in told.partition("|")[0]) or event.name in ("loss", "bye")
+        assert bool(event.last_id) == ("yes" in told.partition("|")[0]) or event.name in ("loss", "source", "bye")
 
 
 def test_reasons() -> None:
