@@ -9,6 +9,7 @@ from textwrap import dedent
 
 import django
 import httpx
+import pytest
 
 from tests.processes import ROOT, Process, plain_environment
 from tests.servers import TestServer, free_port
@@ -116,6 +117,7 @@ def test_a_project_of_ones_own(tmp_path: Path, broker: TestServer) -> None:
             process.clean_up()
 
 
+@pytest.mark.once
 def test_up_starts_again_what_has_changed(tmp_path: Path, broker: TestServer) -> None:
     make_project(tmp_path, broker)
     urls = tmp_path / "mysite" / "urls.py"

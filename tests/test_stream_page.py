@@ -49,7 +49,11 @@ def test_what_events_say() -> None:
     for event in parse(b"".join(made)):
         told = rows("event")[event.name]
         assert {fact for fact in event.data if f"`{fact}`" not in told} == set(), event.name
-        assert bool(event.last_id) == ("yes" in told.partition("|")[0]) or event.name in ("loss", "source", "bye")
+        assert bool(event.last_id) == ("yes" in told.partition("|")[0]) or event.name in (
+            "loss",
+            "source",
+            "bye",
+        )
 
 
 def test_reasons() -> None:
