@@ -225,6 +225,8 @@ def test_the_publish_box_takes_the_focus_and_gives_it_back(page: Page, send: Sen
     expect(channel).to_be_focused()
     page.keyboard.type("cups")  # keys that do something elsewhere
     expect(channel).to_have_value("cups")
+    page.keyboard.press("Tab")
+    expect(page.locator("#publish-data")).to_be_focused()
     page.keyboard.press("Escape")
     expect(page.locator("#panel")).to_be_hidden()
     expect(page.locator(".row")).to_be_focused()  # nothing had it: the list does
