@@ -153,6 +153,23 @@ def test_a_page_says_that_redis_does_not_answer_until_it_does(
     expect(badge).to_have_attribute("data-state", "live")
 
 
+def test_a_message_that_waits_in_the_outbox_is_said_to_be_published_when_it_comes(page: Page) -> None:
+    server = Server(page)
+    server.then(hello(), frame(1), live(1), "retry: 60000\n", named("bye", reason="shutdown"))
+    answer = {"id": "2", "channel": "c", "position": None, "waits": True}
+    page.route("**/messages/publish/", lambda route: route.fulfill(status=202, json=answer))
+    page.goto("/messages/")
+    rows(page, 1)
+    page.locator("#publish-open").click()
+    page.locator("#publish-channel").fill("c")
+    page.keyboard.press("Control+Enter")
+    said = page.locator("#publish-result")
+    expect(said).to_contain_text("The message on c waits in the outbox")
+    server.then(hello(resumed=True), frame(2), live(2))
+    page.locator("#state").click()
+    expect(said).to_have_text("Published on c at 0.1763765275002-0, now that Redis is back.")
+
+
 def test_what_was_missed_can_be_loaded_from_the_gap(page: Page, screenshot: Shot) -> None:
     server = Server(page)
     gap = named("gap", to=f"{EPOCH}.9-0", reason="overrun", missed=7, **{"from": f"{EPOCH}.1763765275001-0"})

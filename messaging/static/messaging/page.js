@@ -98,6 +98,7 @@ const panel = new Panel({ rows, detail, publishBox });
 
 function take(records) {
   if (!pastIsHere) past += records.length;
+  publishBox.saw(records);
   let fresh = store.fresh(records);
   if (readingFrom) fresh = fresh.slice(0, Math.max(0, store.cap - store.messages));
   if (retention?.oldest === null && fresh.length) retention.oldest = fresh[0].ms;

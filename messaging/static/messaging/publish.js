@@ -25,6 +25,7 @@ function place(text, at) {
 export class PublishBox {
   #form = $("publish");
   #on;
+  #waiting = null; // id of the event that waits in the outbox
 
   /** `on`: {sent(answer)}; does nothing on a page without the box. */
   constructor(on) {
@@ -42,6 +43,14 @@ export class PublishBox {
     $("publish-format").addEventListener("click", () => this.#format());
     $("publish-validate").addEventListener("click", () => this.#validate());
     this.#changed();
+  }
+
+  /** These have come: was it among them that the box has said waits? */
+  saw(records) {
+    const found = this.#waiting && records.find(({ event }) => event?.id === this.#waiting);
+    if (!found) return;
+    this.#waiting = null;
+    this.#say({ text: `Published on ${found.channel} at ${found.at}, now that Redis is back.`, good: true });
   }
 
   get exists() {
@@ -109,6 +118,7 @@ export class PublishBox {
     if (button.disabled) return;
     for (const name of FIELDS) this.#error(name, []);
     this.#say(null);
+    this.#waiting = null;
     if (!this.#field("channel").value.trim()) return this.#refused({ channel: ["On which channel?"] });
     button.disabled = true;
     try {
@@ -121,6 +131,7 @@ export class PublishBox {
         this.#on.sent(answer);
       } else if (response.status === 202) {
         this.#say({ text: `Redis cannot be reached at the moment. The message on ${answer.channel} waits in the outbox and is sent as soon as Redis is back.`, late: true });
+        this.#waiting = answer.id;
         this.#on.sent(answer);
       } else if (answer.errors) this.#refused(answer.errors);
       else if (response.status === 403 || response.redirected) this.#say({ text: "Not published: you are signed out, or may not publish. Reload the page.", bad: true });
