@@ -1,10 +1,11 @@
 """A binary -> a private Redis or Valkey server for tests: a Unix socket and a TCP port on the loopback interface."""
 
+import random
 import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import redis
@@ -14,10 +15,21 @@ from tests.waiting import eventually
 
 
 def free_port() -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that was free a moment ago; none of those that the system gives to clients, of which one may have it
+    before a server does."""
+    for _ in range(1000):
+        port = random.SystemRandom().randrange(10_000, _first_for_clients())
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no port is free")
+
+
+def _first_for_clients() -> int:
+    with suppress(OSError):
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+        return first if first > 11_000 else 65_536
+    return 32_768
 
 
 class TestServer:

@@ -154,6 +154,8 @@ def test_history_is_the_newest_that_match_oldest_first(live: LiveSite, last: int
     for n in range(10):
         publish(channel, n)
         publish("hist.noise", n)
+    with live.listen(channel, last=10).live() as stream:
+        stream.until(lambda s: s.payloads[-1:] == [9])  # the server has read them
     with live.listen(channel, last=last).live() as stream:
         assert stream.payloads == found
 
