@@ -203,10 +203,8 @@ class Listener:
 
     def _end_work(self) -> None:
         """Stop every thread after the step it is in."""
-        loops, self._loops = (
-            [loop for loop in self._loops if loop.ident is not None],
-            [],
-        )  # those that were started
+        loops = [loop for loop in self._loops if loop.ident is not None]  # those that were started
+        self._loops = []
         for loop in loops:
             loop.stop()
         deadline = time.monotonic() + STOP_SECONDS

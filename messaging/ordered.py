@@ -32,13 +32,12 @@ from django.db.models import F, Max, Min
 
 from messaging import log
 from messaging.conf import conf
-from messaging.errors import BrokerFull
-from messaging.event import Event, encode
+from messaging.event import encode
 from messaging.keys import partition_of
 from messaging.log import Bounds, Position
 from messaging.models import Message, MessageQuerySet
 from messaging.patterns import matches_any
-from messaging.sender import Prepared, pubsub_channel, send
+from messaging.sender import Prepared, pubsub_channel, send_what_fits
 
 logger = logging.getLogger("messaging.publish")
 
@@ -137,7 +136,8 @@ class OrderedSender:
         chunk = next(log.chunks([(pubsub_channel(event.channel), body) for event, body in prepared]))
         if not self._may_send():
             return 0
-        sent = _what_fits(prepared[: len(chunk)])
+        send_what_fits(prepared[: len(chunk)])
+        sent = [event for event, _ in prepared[: len(chunk)] if event.location is not None]
         for event in sent:  # of each channel the last
             flights[event.channel] = _Flight(keys[event.id + event.source], None)
         pks = [keys[event.id + event.source] for event in sent]
@@ -159,13 +159,3 @@ class OrderedSender:
 
     def _rows(self) -> MessageQuerySet:
         return Message.objects.using(conf.DATABASE).pending().filter(ordered=True)
-
-
-def _what_fits(prepared: list[Prepared]) -> list[Event]:
-    """Send them in one step; when the log is too full for that, half of them, or a half of those."""
-    try:
-        return send(prepared)
-    except BrokerFull:
-        if len(prepared) == 1:
-            raise
-        return _what_fits(prepared[: len(prepared) // 2])

@@ -19,13 +19,13 @@ from django.db.models import F
 
 from messaging import log
 from messaging.conf import conf
-from messaging.errors import BrokerError, BrokerFull
+from messaging.errors import BrokerError
 from messaging.event import Event, encode
 from messaging.log import Bounds, Position
 from messaging.models import Message
 from messaging.ordered import is_ordered, take_turn
 from messaging.rows import pending_row
-from messaging.sender import Prepared, send
+from messaging.sender import Prepared, send_what_fits, unsent
 
 logger = logging.getLogger("messaging.publish")
 
@@ -45,9 +45,8 @@ REASONS = {  # why the listener had to send a row
 _waits = False  # could this process not send what it wrote last?
 
 
-_Name = tuple[
-    str, str
-]  # an event's id and source: its row's key may be another row's after a rollback to a savepoint
+# An event's id and source. The key of its row may be another row's after a rollback to a savepoint.
+_Name = tuple[str, str]
 
 
 class _AfterCommit:
@@ -169,24 +168,12 @@ def send_rows(rows: Sequence[Message], *, using: str) -> int:
             tried.append(row.pk)
             logger.exception("outbox row %s cannot be encoded and stays pending", row.pk)
     try:
-        send_by_halves(prepared)
+        while left := unsent(prepared):
+            send_what_fits(left)
     finally:
         tried += [waits[event.id, event.source] for event, _ in prepared if event.location is not None]
         Message.objects.using(using).filter(pk__in=tried).update(sends=F("sends") + 1)
     return len(prepared)
-
-
-def send_by_halves(prepared: Sequence[Prepared]) -> None:
-    """:func:`~messaging.sender.send`, in smaller chunks when the log is so full that a whole one finds no room."""
-    try:
-        send(prepared)
-    except BrokerFull:
-        left = [each for each in prepared if each[0].location is None]
-        if len(left) == 1:
-            raise
-        middle = len(left) // 2
-        send_by_halves(left[:middle])
-        send_by_halves(left[middle:])
 
 
 class Sweeper:

@@ -8,7 +8,7 @@ from msgspec.structs import force_setattr
 
 from messaging import log
 from messaging.conf import conf
-from messaging.errors import BrokerError
+from messaging.errors import BrokerError, BrokerFull
 from messaging.event import Event
 from messaging.keys import partition_of
 
@@ -51,6 +51,24 @@ def send(prepared: Sequence[Prepared]) -> list[Event]:
         error.published = [event for event, _ in prepared if event.location is not None]
         raise
     return [event for event, _ in prepared]
+
+
+def send_what_fits(prepared: Sequence[Prepared]) -> None:
+    """:func:`send`; when the log is too full for all of it, half of what is left, or a half of that. Which have found
+    room is told by their locations. Raises :class:`~messaging.errors.BrokerFull` when there is none for a single one.
+    """
+    try:
+        send(prepared)
+    except BrokerFull:
+        left = unsent(prepared)
+        if len(left) == 1:
+            raise
+        send_what_fits(left[: len(left) // 2])
+
+
+def unsent(prepared: Sequence[Prepared]) -> list[Prepared]:
+    """Those that are not in the log."""
+    return [each for each in prepared if each[0].location is None]
 
 
 def located(event: Event, partition: int, position: str) -> Event:
