@@ -45,11 +45,17 @@ def sources(client: HubClient) -> list[str]:
     return [event.data["state"] for event in client.events if event.name == "source"]
 
 
+@pytest.fixture
+def short_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis answers ten times a second, whatever happens."""
+    monkeypatch.setattr("messaging.live.reader.BLOCK_MS", 100)
+
+
+@pytest.mark.usefixtures("short_block")
 @pytest.mark.parametrize("how", ["frozen", "gone"])
 async def test_streams_are_told_while_redis_does_not_answer(
     broker: TestServer, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr("messaging.live.reader.BLOCK_MS", 100)
     monkeypatch.setattr("messaging.live.reader.LATE_SECONDS", 0.5)
     hub = Hub()
     hub.start()
@@ -71,10 +77,10 @@ async def test_streams_are_told_while_redis_does_not_answer(
         await hub.close()
 
 
+@pytest.mark.usefixtures("short_block")
 async def test_a_redis_that_answers_is_not_worth_a_word(
     broker: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("messaging.live.reader.BLOCK_MS", 100)
     monkeypatch.setattr("messaging.live.reader.LATE_SECONDS", 2.0)
     monkeypatch.setattr("messaging.live.ticker.TICK_SECONDS", 0.01)
     hub = Hub()

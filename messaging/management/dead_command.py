@@ -22,7 +22,7 @@ from messaging.taskqueue.payloads import decode_body
 from messaging.taskqueue.quantities import DeadGroup
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.standing import find
-from messaging.terminal.arguments import whole
+from messaging.terminal.arguments import add_listing
 from messaging.terminal.conditions import Condition
 from messaging.terminal.moments import position_of
 from messaging.terminal.screen import StatusLine, counted, cut, is_terminal, safe, width
@@ -75,14 +75,7 @@ def add(subcommands: Any) -> argparse.ArgumentParser:
         "--where", action="append", default=[], metavar="PATH=VALUE", help="only those; may be repeated"
     )
     parser.add_argument("--groups", action="store_true", help="list how many of which task and error")
-    parser.add_argument(
-        "--limit",
-        type=whole("a whole number from 1", least=1),
-        default=50,
-        metavar="N",
-        help="list so many (default: 50)",
-    )
-    parser.add_argument("--json", action="store_true", help="list as JSON, one object a line")
+    add_listing(parser)
     parser.add_argument(
         "--args",
         dest="with_args",

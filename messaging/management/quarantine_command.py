@@ -15,7 +15,7 @@ from messaging.management.terminal_command import FAILED, USAGE, HelpFormatter, 
 from messaging.models import Quarantine
 from messaging.quantities import size
 from messaging.quarantine import discard, entries, retry
-from messaging.terminal.arguments import whole
+from messaging.terminal.arguments import add_listing
 from messaging.terminal.screen import StatusLine, counted, cut, is_terminal, safe, width
 from messaging.terminal.stopping import Stop
 
@@ -48,14 +48,7 @@ def add(subcommands: Any) -> argparse.ArgumentParser:
     parser.add_argument("ids", nargs="*", type=int, metavar="ID", help="only these")
     parser.add_argument("--all", action="store_true", help="retry or discard all that --reason leaves")
     parser.add_argument("--reason", default="", metavar="TEXT", help="only those with this in their reason")
-    parser.add_argument(
-        "--limit",
-        type=whole("a whole number from 1", least=1),
-        default=50,
-        metavar="N",
-        help="list so many (default: 50)",
-    )
-    parser.add_argument("--json", action="store_true", help="list as JSON, one object a line")
+    add_listing(parser)
     parser.add_argument("--dry-run", action="store_true", help="say how many it would be")
     return parser
 

@@ -1,4 +1,4 @@
-"""The text of an option -> the number that it means, for argparse."""
+"""The text of an option -> the number that it means, for argparse; options that several commands have."""
 
 from __future__ import annotations
 
@@ -36,3 +36,15 @@ def number(what: str, *, least: float = 0.0, most: float = 1e6) -> Callable[[str
 
 
 seconds = number("a number of seconds")
+
+
+def add_listing(parser: argparse.ArgumentParser) -> None:
+    """``--limit`` and ``--json``, of commands that list."""
+    parser.add_argument(
+        "--limit",
+        type=whole("a whole number from 1", least=1),
+        default=50,
+        metavar="N",
+        help="list so many (default: 50)",
+    )
+    parser.add_argument("--json", action="store_true", help="list as JSON, one object a line")
