@@ -21,24 +21,47 @@ class Play(NamedTuple):
     settle: float = SETTLE_SECONDS
 
 
+class Playing:
+    """The cases of a file. A test's own and those after it are on at once, so that none waits for a place.
+
+    Not the whole file from the start: a test process may have to leave the later tests to another.
+    """
+
+    def __init__(self, stage: Stage, plays: dict[str, Play], pool: ThreadPoolExecutor) -> None:
+        self._stage = stage
+        self._plays = plays
+        self._pool = pool
+        self._begun: dict[str, Future[Result]] = {}
+
+    def result(self, test: str) -> Result:
+        """Of a test's play."""
+        names = list(self._plays)
+        here = names.index(test)
+        for name in names[here : here + AT_A_TIME]:
+            if name not in self._begun:
+                self._begun[name] = self._pool.submit(self._run, self._plays[name])
+        return self._begun[test].result(timeout=80)
+
+    def _run(self, play: Play) -> Result:
+        return self._stage.run(play.case, rounds=play.rounds, seed=1, variant=play.variant, settle=play.settle)
+
+
 @pytest.fixture(scope="module")
-def plays(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Result]]]:
-    """All cases of a file that were asked for, begun in the order of the tests."""
-    tests = [item for item in request.session.items if item.path == request.path]
+def playing(request: pytest.FixtureRequest) -> Iterator[Playing]:
+    """All cases of a file that were asked for, in the order of the tests."""
+    plays = {
+        item.nodeid: play
+        for item in request.session.items
+        if item.path == request.path and (play := item.callspec.params.get("play"))
+    }
     stage = Stage()
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        yield {
-            item.nodeid: pool.submit(
-                stage.run, play.case, rounds=play.rounds, seed=1, variant=play.variant, settle=play.settle
-            )
-            for item in tests
-            if (play := item.callspec.params.get("play"))
-        }
+        yield Playing(stage, plays, pool)
         pool.shutdown(cancel_futures=True)
     stage.close()
 
 
 @pytest.fixture
-def result(request: pytest.FixtureRequest, plays: dict[str, Future[Result]]) -> Result:
+def result(request: pytest.FixtureRequest, playing: Playing) -> Result:
     """Of this test's play."""
-    return plays[request.node.nodeid].result(timeout=80)
+    return playing.result(request.node.nodeid)

@@ -19,8 +19,10 @@ from messaging import capture, outbox, relay, storage
 from messaging.breaker import Breaker
 from messaging.conf import conf
 from messaging.continuity import Stand, Verdict
+from messaging.errors import BrokerError
 from messaging.log import Bounds, Entry, Position
 from messaging.models import Cursor, Message
+from messaging.sender import send
 from tests.chaos import hold
 
 
@@ -125,8 +127,8 @@ def sent_before_commit() -> None:
 
     def at_once(prepared: Sequence[Any]) -> list[Any]:
         try:
-            outbox.send(prepared)
-        except outbox.BrokerError:
+            send(prepared)
+        except BrokerError:
             pass
         return put(prepared)
 

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.once]  # the browser's side, not 
 def test_history_first_then_what_is_published_newest_on_top(page: Page, send: Send) -> None:
     send("flow.one", *numbers(0, 5))
     open_live(page, "?channel=flow.*")
+    rows(page, 5)
     assert shown_numbers(page) == [4, 3, 2, 1, 0]
     send("flow.two", *numbers(5, 8))
     rows(page, 8)
@@ -49,6 +50,7 @@ def test_times_switch_to_utc(site: Site, open_page: OpenPage, send: Send) -> Non
     page = open_page(site, timezone_id="Asia/Kolkata")
     send("zone", "x")
     open_live(page, "?channel=zone")
+    rows(page, 1)
     local = texts(page, ".row .time")[0]
     page.get_by_role("button", name="local").click()
     expect(page.locator("#head-time")).to_have_text("Time (UTC)")
