@@ -43,7 +43,9 @@ class Playing:
         return self._begun[test].result(timeout=80)
 
     def _run(self, play: Play) -> Result:
-        return self._stage.run(play.case, rounds=play.rounds, seed=1, variant=play.variant, settle=play.settle)
+        return self._stage.run(
+            play.case, rounds=play.rounds, seed=1, variant=play.variant, settle=play.settle
+        )
 
 
 @pytest.fixture(scope="module")
