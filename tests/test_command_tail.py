@@ -1,13 +1,14 @@
 """``manage.py tail``: what it shows, when it ends, what it survives."""
 
+import asyncio
 import json
 import signal
 from pathlib import Path
 
 import pytest
 
-from messaging import publish, publish_many
-from tests.commands import run
+from messaging import Event, keys, publish, publish_many
+from tests.commands import Ran, run
 from tests.conftest import Manage
 from tests.servers import TestServer
 from tests.shells import shell
@@ -188,6 +189,55 @@ def test_usage_errors(arguments: tuple[str, ...]) -> None:
     ran = run("tail", *arguments)
     assert ran.code == 2
     assert "error: " in ran.err
+
+
+# -- whom it calls
+
+heard: list[object] = []
+
+
+def hear(event: Event) -> None:
+    heard.append(event.data)
+    if event.data == "bad":
+        raise ValueError("not like this")
+
+
+async def hear_later(event: Event) -> None:
+    await asyncio.sleep(0)
+    heard.append([event.channel, event.data])
+
+
+def called(name: str, *arguments: str) -> tuple[Ran, list[object]]:
+    heard.clear()
+    ran = run("tail", "--until-end", "--exec", f"{__name__}:{name}", *arguments)
+    return ran, heard.copy()
+
+
+def test_a_function_is_called_with_each_event() -> None:
+    publish_many([("orders.created", 1), ("updates", 2), ("orders.paid", {"id": 3})])
+    ran, calls = called("hear", "orders.*")
+    assert (ran.code, ran.out, ran.err, calls) == (0, "", "", [1, {"id": 3}])
+    ran, calls = called("hear_later", "--last", "1")
+    assert (ran.code, calls) == (0, [["orders.paid", {"id": 3}]])
+    assert called("hear", "--count", "1")[1] == [1]
+
+
+def test_a_call_that_fails_is_told_and_the_next_one_is_made(broker: TestServer) -> None:
+    bad = publish("orders.created", "bad")
+    broker.client().xadd(keys.log(0), {"e": "nothing"})
+    publish("orders.created", "good")
+    ran, calls = called("hear")
+    assert (ran.code, calls) == (1, ["bad", "good"])
+    assert f"the call for {bad.location} failed:\nTraceback" in ran.err
+    assert "ValueError: not like this\n" in ran.err
+    assert "is no event, the function was not called: " in ran.err
+    assert ran.err.endswith("2 calls failed.\n")
+
+
+@pytest.mark.parametrize("path", ["hear", "nowhere:hear", f"{__name__}:nobody", f"{__name__}:heard"])
+def test_what_cannot_be_called_is_a_usage_error(path: str) -> None:
+    ran = run("tail", "--exec", path)
+    assert (ran.code, repr(path) in ran.err) == (2, True)
 
 
 # -- as a process

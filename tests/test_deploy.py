@@ -1,9 +1,12 @@
 """examples/deploy: its commands are ours, with options that they take; its metrics are there; nginx reads its file."""
 
+import json
 import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -47,21 +50,53 @@ def test_who_stops_them_waits_longer_than_they_drain(name: str) -> None:
     assert max(map(int, waits)) > max([30, *drains])
 
 
+def rules() -> list[str]:
+    """What the alerts ask."""
+    return re.findall(r"expr: (.*)", (FOLDER / "alerts.yaml").read_text())
+
+
+def charts() -> list[str]:
+    """What the panels and variables of the dashboard ask."""
+    board = json.loads((FOLDER / "grafana.json").read_text())
+    asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    return asked + [each["definition"] for each in board["templating"]["list"] if "definition" in each]
+
+
+@pytest.mark.parametrize("asked", [rules, charts])
 @pytest.mark.django_db(transaction=True)
-def test_alerts_name_metrics_that_there_are(settings: Settings, broker: TestServer, client: Client) -> None:
+def test_what_is_asked_of_metrics_is_there(
+    asked: Callable[[], list[str]], settings: Settings, broker: TestServer, client: Client
+) -> None:
     from messaging import publish
-    from tests.taskqueue import worker_tasks
+    from tests.queued import succeed
 
     publish("c", 1)
-    worker_tasks.add.enqueue(1, 2)
+    succeed(name="default")
     settings.MESSAGING = settings.MESSAGING | {"METRICS_TOKEN": "a long random word"}
     reply = client.get("/metrics", headers={"Authorization": "Bearer a long random word"})
     there = set(re.findall(r"^# TYPE (\w+) ", reply.content.decode(), re.MULTILINE))
-    rules = re.findall(r"expr: (.*)", (FOLDER / "alerts.yaml").read_text())
-    asked = {name for rule in rules for name in re.findall(r"\bmessaging_\w+", rule)}
-    absent = {"messaging_listener_failing"}  # said by a listener in charge alone, as `for each part`
-    assert len(rules) > 8
-    assert asked - there - absent == set()
+    names = [set(re.findall(r"\bmessaging_\w+", each)) for each in asked()]
+    at_times = {  # while a listener is in charge; once a stream was turned away
+        "messaging_listener_failing",
+        "messaging_listener_stored_total",
+        "messaging_listener_captured_total",
+        "messaging_live_overloaded_total",
+    }
+    assert len(names) > 8
+    assert all(names)
+    assert set().union(*names) - there - at_times == set()
+
+
+def test_no_two_panels_of_the_dashboard_share_a_place() -> None:
+    panels = json.loads((FOLDER / "grafana.json").read_text())["panels"]
+    places = [(x, y) for panel in panels for x, y in squares(**panel["gridPos"])]
+    assert len(places) == len(set(places))
+    assert max(x for x, _ in places) < 24
+    assert len({panel["id"] for panel in panels}) == len(panels)
+
+
+def squares(x: int, y: int, w: int, h: int) -> Iterator[tuple[int, int]]:
+    return product(range(x, x + w), range(y, y + h))
 
 
 def test_nginx_reads_its_file(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ class Tailer:
             pause = FIRST_PAUSE
             self._succeeded()
             if found:
-                yield (each for each in found if isinstance(each, Lost) or self._is_wanted(each))
+                yield self._wanted_of(found)
             elif until_end:
                 return
 
@@ -123,6 +123,13 @@ class Tailer:
             self._follower.wait(block_ms=max(1, int(min(BLOCK_MS, seconds * 1000))))
             found = self._follower.read()
         return [each if isinstance(each, Lost) else lines.read(each) for each in found]
+
+    def _wanted_of(self, found: Sequence[Read | Lost]) -> Iterator[Read | Lost]:
+        for each in found:
+            if self._stop.asked:
+                return
+            if isinstance(each, Lost) or self._is_wanted(each):
+                yield each
 
     def _is_wanted(self, read: Read) -> bool:
         event = read[1]

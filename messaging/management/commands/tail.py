@@ -17,6 +17,7 @@ from messaging.log import Position
 from messaging.management.terminal_command import CANNOT_START, FAILED, TerminalCommand
 from messaging.terminal import lines
 from messaging.terminal.arguments import seconds, whole
+from messaging.terminal.calling import Calls, Function, function_of
 from messaging.terminal.conditions import Condition
 from messaging.terminal.follower import Lost
 from messaging.terminal.lines import PersonsLines, Read
@@ -44,12 +45,16 @@ the payload as "data" (bytes: "data_base64") and the place in the log as "at".""
   manage.py tail --until-end > log.ndjson   all that the log holds, then end
   manage.py tail orders.created --count 1 --timeout 30 --raw
                                             wait for one message and print its payload
+  manage.py tail --since 1d 'orders.*' --until-end --exec shop.reports:count
+                                            call shop.reports.count(event) for each
 
 An entry that is no event has no channel: with PATTERN or --where it is passed over, and how many were is said at the
 end.
 
-exit codes: 0 ended by INT or TERM, by --count, --timeout or --until-end, 1 less than --count messages came,
-2 usage, 3 cannot start. Redis away is no error: it waits, and goes on where it was."""
+A call of --exec that fails is told and not repeated; work that must be done belongs into a subscriber.
+
+exit codes: 0 ended by INT or TERM, by --count, --timeout or --until-end, 1 less than --count messages came or a call
+failed, 2 usage, 3 cannot start. Redis away is no error: it waits, and goes on where it was."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -103,6 +108,13 @@ exit codes: 0 ended by INT or TERM, by --count, --timeout or --until-end, 1 less
         form.add_argument("--lines", action="store_true", help="lines for people, in a pipe too")
         form.add_argument("--json", action="store_true", help="JSON lines, on a terminal too")
         form.add_argument("--raw", action="store_true", help="only each payload's bytes and a line end")
+        form.add_argument(
+            "--exec",
+            type=function,
+            metavar="MODULE:FUNCTION",
+            dest="function",
+            help="print nothing, call this function (or coroutine function) with each event",
+        )
         size = parser.add_mutually_exclusive_group()
         size.add_argument("--wrap", action="store_true", help="do not cut lines at the terminal's width")
         size.add_argument(
@@ -120,7 +132,10 @@ exit codes: 0 ended by INT or TERM, by --count, --timeout or --until-end, 1 less
         last = options["last"]
         if last is None and options["since"] is None:
             last = "all" if options["until_end"] else LAST if on_terminal else 0
-        write = self.writer(on_terminal, options)
+        calls = (
+            Calls(options["function"], lambda said: self.tell(said, False)) if options["function"] else None
+        )
+        write = calls or self.writer(on_terminal, options)
         with Stop() as stop:
             try:
                 tailer = Tailer(stop, wanted=wanted, tell=self.tell)
@@ -133,6 +148,8 @@ exit codes: 0 ended by INT or TERM, by --count, --timeout or --until-end, 1 less
         if over := tailer.passed_over:
             entries = f"{counted(over, 'entry that is', 'entries that are')} no event"
             self.tell(f"{entries} passed over: tail without PATTERN and --where shows them", False)
+        if calls and calls.failed:
+            self.end(FAILED, f"{counted(calls.failed, 'call')} failed.")
         if left and not stop.asked:
             sys.exit(FAILED)
 
@@ -212,6 +229,14 @@ def condition(text: str) -> Condition:
     """As ``messaging.terminal.conditions`` says."""
     try:
         return Condition.of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def function(text: str) -> Function:
+    """As ``messaging.terminal.calling`` says."""
+    try:
+        return function_of(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
