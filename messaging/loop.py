@@ -8,8 +8,10 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Any
 
 from django.db import InterfaceError, InternalError, OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from messaging import connection
@@ -69,7 +71,11 @@ class Outages:
 
 class Loop(threading.Thread):
     """Calls ``step`` again and again, with pauses after errors that double from 0.1 s to 2 s and carry a jitter.
-    ``recover`` runs after each failure, before the next step; an error of the kinds ``fatal`` ends the thread."""
+    ``recover`` runs after each failure, before the next step; an error of the kinds ``fatal`` ends the thread.
+
+    A connection that the database has cut is no outage yet: it may have lain idle through one that is over. The step
+    is tried again with a new one, at once.
+    """
 
     def __init__(
         self,
@@ -97,11 +103,13 @@ class Loop(threading.Thread):
 
     def run(self) -> None:
         pause = FIRST_PAUSE
+        failed = False
         try:
             while not self.stopping.is_set():
                 self.busy_since = time.monotonic()
+                connected = _connected()
                 try:
-                    if self.failure is not None and self._recover is not None:
+                    if failed and self._recover is not None:
                         self._recover()
                     self._step(self.stopping)
                 except self._fatal as error:
@@ -109,11 +117,17 @@ class Loop(threading.Thread):
                     return
                 except Exception as error:
                     self.busy_since = None
+                    if not failed and _cut(connected):
+                        failed = True
+                        connections.close_all()
+                        continue
+                    failed = True
                     self._failed(error)
                     self.stopping.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311 (jitter)
                     pause = min(pause * 2, LONGEST_PAUSE)
                 else:
                     pause = FIRST_PAUSE
+                    failed = False
                     self._succeeded()
         finally:
             self.busy_since = None
@@ -134,6 +148,19 @@ class Loop(threading.Thread):
         if self.failure is not None:
             self._outages.ended(self.part, self.failure)
             self.failure = None
+
+
+_Connected = list[tuple[BaseDatabaseWrapper, Any]]
+
+
+def _connected() -> _Connected:
+    """The databases to which this thread has a connection, and it."""
+    return [(each, each.connection) for each in connections.all(initialized_only=True) if each.connection]
+
+
+def _cut(connected: _Connected) -> bool:
+    """Has one of these connections been lost? Then Django may have made another one already."""
+    return any(each.connection is not had or not each.is_usable() for each, had in connected)
 
 
 def what_failed(error: Exception) -> str:

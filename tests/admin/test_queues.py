@@ -1,6 +1,7 @@
 """The pages of queues and workers, and what all of them share: what they show, who may do what."""
 
 import re
+import time
 from io import StringIO
 
 import pytest
@@ -67,9 +68,16 @@ def test_queues_and_one_of_them(admin: Client, mails: Queue) -> None:
 
 
 def test_charts_say_their_latest_values_in_the_words_of_the_list(admin: Client, mails: Queue) -> None:
-    succeed(2)
-    kill(1)
-    html = get(admin, MAILS)
+    for queue in (
+        "mails",
+        "bills",
+    ):  # the latest value is of a minute: if it ends just then, the next one is for another
+        minute = time.time() // 60
+        succeed(2, name=queue)
+        kill(1, name=queue)
+        html = get(admin, f"{QUEUES}default/{queue}/")
+        if time.time() // 60 == minute:
+            break
     for name in ("Wait", "Run"):
         said = re.findall(rf'aria-label="{name}: p50 \S+ m?s, p95 \S+ m?s, p99 \S+ m?s"', html)
         assert len(said) == 1, name

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 from django.db import connections, transaction
@@ -323,6 +324,25 @@ def test_it_waits_for_a_postgresql_that_was_stopped(
     said = [each for each in words(caplog) if "another listener took over" not in each]
     assert len(said) == 2
     assert said[0].startswith("the database is away")
+
+
+def test_connections_that_the_database_has_cut_are_made_anew_without_a_word(
+    postgresql: str, postgres: PostgresServer, start_listener: StartListener, caplog: pytest.LogCaptureFixture
+) -> None:
+    start_listener()
+    messaging.publish("c", 0)
+    eventually(lambda: stored(postgresql) == [0])
+    with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s",
+            [connections[postgresql].settings_dict["NAME"]],
+        ).fetchone()
+    assert found
+    assert found[0] >= 1
+    connections[postgresql].close()
+    messaging.publish("c", 1)
+    eventually(lambda: stored(postgresql) == [0, 1])
+    assert words(caplog) == []
 
 
 def test_a_database_that_was_emptied_under_it_is_filled_again(
