@@ -10,7 +10,7 @@ from messaging.publisher import publish_many
 from tests.live_sites import DJANGO_ALONE, LiveSite, live_site
 from tests.servers import TestServer
 from tests.sites import Database
-from tests.sse import parse
+from tests.sse import Listening, parse
 from tests.waiting import eventually
 
 RUNSERVER = ("manage.py", "runserver", "--noreload")
@@ -62,6 +62,24 @@ def test_gaps_are_told(live: LiveSite, broker: TestServer) -> None:
         publish("g", 3)
         stream.until(lambda s: s.payloads[-1] == 3)
         assert len(stream.named("gap")) == 1
+
+
+def test_streams_are_told_while_redis_does_not_answer(live: LiveSite, broker: TestServer) -> None:
+    publish("s", 1)
+    with live.listen("s", last=1).live() as stream:
+        broker.kill()
+        stream.until(lambda s: states(s) == ["silent"])
+        broker.start()
+        stream.until(lambda s: states(s) == ["silent", "answers"])
+        silent, answers = (event.data["seconds"] for event in stream.named("source"))
+        assert silent >= answers == 0
+        publish("s", 2)
+        stream.until(lambda s: s.payloads == [1, 2])
+        assert states(stream) == ["silent", "answers"]
+
+
+def states(stream: Listening) -> list[str]:
+    return [event.data["state"] for event in stream.named("source")]
 
 
 def test_who_and_what_is_refused(live: LiveSite) -> None:

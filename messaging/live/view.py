@@ -36,6 +36,7 @@ from messaging.live.stream import Stream
 from messaging.live.writing import FORBIDDEN, HEADERS
 
 BLOCK_SECONDS = 5.0
+LATE_SECONDS = BLOCK_SECONDS + 2  # without an answer; the client is told
 AWAY = (RedisError, OSError, DatabaseError, InterfaceError)
 
 
@@ -122,12 +123,12 @@ def _seated(asked: query.Query, admission: Admission, address: str) -> Iterator[
 def _alone(asked: query.Query, claim: Claim | None) -> Iterator[bytes]:
     """A reader of its own: waits for news with ``XREAD BLOCK``, then reads the page behind its place."""
     _let_go_of_database()  # the session's middleware may have saved meanwhile
-    client = connection.client(timeout=BLOCK_SECONDS + 5)
+    client = connection.client(timeout=LATE_SECONDS)
     filter_ = asked.filter.blocking()
-    started = wrote = checked = time.monotonic()
+    started = wrote = checked = heard = time.monotonic()
     until = started + conf.LIVE_MAX_AGE_SECONDS * notices.spread(0.8, 1.0)
     since: Where = ()
-    live = False
+    live = is_silent = False
     while (now := time.monotonic()) < until:
         chunks: list[bytes] = []
         try:
@@ -149,9 +150,17 @@ def _alone(asked: query.Query, claim: Claim | None) -> Iterator[bytes]:
                 live = True
                 chunks.append(notices.live(since))
             since = page.where
-        except AWAY:
+            heard = time.monotonic()
+            if is_silent:
+                is_silent = False
+                chunks.append(notices.source(0.0))
+        except AWAY as error:
             _let_go_of_database()
-            time.sleep(notices.spread(0.5, 1.5))
+            if live and not is_silent and isinstance(error, RedisError):
+                is_silent = True
+                chunks.append(notices.source(time.monotonic() - heard))
+            else:
+                time.sleep(notices.spread(0.5, 1.5))
         if not chunks and now - wrote >= conf.LIVE_HEARTBEAT_SECONDS:
             chunks.append(frames.BEAT)
         if chunks:
