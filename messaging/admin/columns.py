@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from django.contrib import admin
 from django.utils import timezone
+from django.utils.functional import lazy
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -76,7 +77,9 @@ def timestamp(time: datetime, text: str) -> SafeString:
 class Columns:
     """The list's columns, for :class:`~messaging.admin.messages.MessageAdmin`."""
 
-    @admin.display(description=gettext_lazy("time"))
+    @admin.display(
+        description=lazy(lambda: _("published (%s)") % timezone.get_current_timezone_name(), str)()
+    )
     def at(self, message: Message) -> SafeString:
         return timestamp(message.time, clock(message.time, now=timezone.now()))
 

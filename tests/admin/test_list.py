@@ -53,6 +53,13 @@ def test_a_row_says_time_channel_type_payload_size_state_and_delay(admin: Client
         assert expected in html
 
 
+def test_times_say_of_what_and_where_they_are(admin: Client, row: Row) -> None:
+    row("orders.paid")
+    assert "Published (UTC)" in page(admin)
+    with timezone.override("Asia/Kolkata"):
+        assert "Published (Asia/Kolkata)" in page(admin)
+
+
 def test_a_pending_row_says_how_long_it_has_been_waiting(admin: Client, row: Row) -> None:
     row(pending=True, age=timedelta(minutes=3))
     html = page(admin)
