@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from django.utils import timezone
 
@@ -30,9 +30,9 @@ def span(milliseconds: float) -> str:
     return f"{sign}{count / 86_400_000:,.0f} d"
 
 
-def moment(time: datetime) -> str:
-    """A time with milliseconds in the current time zone: 2026-01-31 14:03:22.125 UTC."""
-    local = timezone.localtime(time)
+def moment(time: datetime, zone: tzinfo | None = None) -> str:
+    """A time with milliseconds, in the current time zone if in no other one: 2026-01-31 14:03:22.125 UTC."""
+    local = timezone.localtime(time, zone)
     return f"{local.replace(tzinfo=None).isoformat(' ', 'milliseconds')} {local.tzname()}"
 
 
