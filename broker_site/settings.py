@@ -142,7 +142,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
     }
     try:
-        Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        Path(DATABASES["default"]["NAME"]).parent.mkdir(
+            mode=0o700, parents=True, exist_ok=True
+        )  # it holds sessions
     except OSError as error:
         raise ImproperlyConfigured(f"there is no place for the database: {error}") from error
 else:

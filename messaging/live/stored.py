@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from heapq import nlargest
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
@@ -64,7 +65,7 @@ def relayed(partition: int, epoch: str) -> Place:
 def older(names: Iterable[str], oldest: Sequence[Place], count: int) -> list[Item]:
     """The newest rows of these channels that are older than what was scanned of the log; one query for each channel,
     since that is how the index stands. First their places alone: payloads may be large, and most are left out."""
-    found: list[tuple[int, int, int]] = []
+    found: list[tuple[Any, ...]] = []  # of log_ms, log_seq, pk
     for name in names:
         place = oldest[keys.partition_of(name)]
         rows = (
