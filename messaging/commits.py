@@ -85,18 +85,19 @@ class _AfterCommit:
 class Patience:
     """Says that things of a kind wait for Redis once, not for each request; and when they are sent again."""
 
-    def __init__(self, things: str) -> None:
+    def __init__(self, thing: str) -> None:
         self.waits = False  # could this process not send what it wrote last?
-        self._things = things
+        self._thing = thing
 
     def failed(self, count: int, error: Exception) -> None:
         """So many could not be sent."""
         log_it = logger.debug if self.waits else logger.warning
-        log_it("%d %s, and those that follow, wait in the outbox: %s", count, self._things, error)
+        things = f"{count:,} {self._thing}" + "s" * (count != 1)
+        log_it("%s, and those that follow, wait in the outbox: %s", things, error)
         self.waits = True
 
     def succeeded(self) -> None:
         """Some were sent."""
         if self.waits:
             self.waits = False
-            logger.warning("%s of the outbox are sent again", self._things)
+            logger.warning("%ss of the outbox are sent again", self._thing)

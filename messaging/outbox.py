@@ -42,7 +42,7 @@ REASONS = {  # why the listener had to send a row
     "lost": "it had been sent, and the relay did not find it in the log",
 }
 
-_patience = Patience("messages")
+_patience = Patience("message")
 
 _Name = tuple[str, str]  # an event's id and source
 

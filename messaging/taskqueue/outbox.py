@@ -37,7 +37,7 @@ SECOND_LOOK = timedelta(
 UNREADABLE_PAUSE = timedelta(hours=1)  # until a row that somebody spoiled by hand is looked at again
 SWEEP_SECONDS = 1.0
 
-_patience = Patience("tasks")
+_patience = Patience("task")
 _decoder = msgspec.json.Decoder(NewJob)
 
 
