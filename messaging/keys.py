@@ -124,6 +124,11 @@ def queue(alias: str, name: str) -> tuple[str, ...]:
     return _queue(conf.NAMESPACE, alias, name)
 
 
+def parts(alias: str, name: str) -> dict[str, str]:
+    """The same by their names in ``QUEUE``."""
+    return dict(zip((part for part, _ in QUEUE), queue(alias, name), strict=True))
+
+
 @lru_cache(maxsize=256)
 def _queue(namespace: str, alias: str, name: str) -> tuple[str, ...]:
     return tuple(f"{{{namespace}:{alias}:{name}}}:{part}" for part, _ in QUEUE)
