@@ -88,7 +88,7 @@ def _standings(client: redis.Redis, cursors: list[Cursor]) -> Iterator[Standing]
     for cursor in cursors:
         ours = bool(cursor.epoch) and cursor.epoch == epochs[cursor.partition]
         at = Position(cursor.log_ms, cursor.log_seq) if ours else START
-        unread = log.read(client, cursor.partition, at, count=1, block_ms=None)
+        unread = log.read(client, cursor.partition, at, count=1)
         behind = max(0.0, now - unread[0].position.ms / 1000) if unread else 0.0
         still = behind if cursor.moved_at is None else time.time() - cursor.moved_at.timestamp()
         yield Standing(

@@ -239,7 +239,7 @@ def log_status(client: redis.Redis, partition: int, cursor: Cursor | None) -> Lo
         cursor is not None and cursor.epoch == bounds.epoch
     ):  # of another epoch, nothing of this log is stored yet
         at = Position(cursor.log_ms, cursor.log_seq)
-    oldest = log.read(client, partition, at, count=1, block_ms=None) if at < bounds.last else []
+    oldest = log.read(client, partition, at, count=1) if at < bounds.last else []
     seconds, microseconds = client.time()  # positions are of Redis's clock
     now = seconds + microseconds / 1e6
     return LogStatus(
