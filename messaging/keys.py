@@ -94,7 +94,7 @@ QUEUE = (
     ("succeeded", "ZSET id by the time it is dropped"),
     ("cancelled", "ZSET, the same"),
     ("expired", "ZSET, the same"),
-    ("ctl", "HASH: sequence, pause, sizes, what was dropped, cursor of the reconciler"),
+    ("ctl", "HASH: sequence, pause, sizes, what was dropped, cursor and times of the sweeper, confirmations"),
     ("marker", "ZSET: what waiting workers block on"),
     ("stats", "HASH minute:name -> count, and hour:h:name"),
     ("groups", "HASH task NUL error class -> dead letters"),
