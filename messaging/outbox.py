@@ -198,8 +198,3 @@ def _note_why(ids: Sequence[int], *, using: str) -> None:
     rows = Message.objects.using(using).pending().filter(pk__in=ids)
     rows.filter(sends=0).exclude(resent="unsent").update(resent="unsent")
     rows.filter(sends__gt=0).exclude(resent="lost").update(resent="lost")
-
-
-def pending_count(*, using: str | None = None) -> int:
-    """How many rows wait."""
-    return Message.objects.using(using or conf.DATABASE).pending().count()

@@ -18,11 +18,10 @@ from messaging.decoder import NotAnEvent
 from messaging.eviction import evict
 from messaging.log import Entry, Position
 from messaging.models import Cursor, Gap, Quarantine
-from messaging.readers import retire_silent, slowest
+from messaging.readers import RELAY, retire_silent, slowest
 
 logger = logging.getLogger("messaging.listen")
 
-READER = "relay"
 BATCH_BYTES = 8 * 1024 * 1024  # of entries held at a time; big events make small batches
 KNOWN_CHANNELS = 10_000  # names remembered, so that the table of channels is not asked again
 KEPT_ENTRIES = 10_000  # before those that get new positions
@@ -67,7 +66,7 @@ class Relay:
             cursor, _ = (
                 Cursor.objects.using(using)
                 .select_for_update()
-                .get_or_create(reader=READER, partition=self.partition)
+                .get_or_create(reader=RELAY, partition=self.partition)
             )
             cursor.fence += 1
             cursor.save(using=using, update_fields=["fence"])
@@ -75,7 +74,7 @@ class Relay:
 
     def reload(self) -> None:
         """Read the position back after an error: a COMMIT whose answer was lost may have moved it."""
-        cursor = Cursor.objects.using(conf.DATABASE).filter(reader=READER, partition=self.partition).first()
+        cursor = Cursor.objects.using(conf.DATABASE).filter(reader=RELAY, partition=self.partition).first()
         if cursor is None or cursor.fence != self._fence:
             raise LostFence(f"partition {self.partition}: another listener has taken it over")
         self._take(cursor)
@@ -240,7 +239,7 @@ class Relay:
         """Compare-and-set of where we stand, or :class:`LostFence`."""
         database = connections[conf.DATABASE]
         now = database.ops.adapt_datetimefield_value(datetime.now(UTC))
-        was = (READER, self.partition, self._fence, self._stand.epoch, *self.position)
+        was = (RELAY, self.partition, self._fence, self._stand.epoch, *self.position)
         with database.cursor() as cursor:
             cursor.execute(_MOVE, (stand.epoch, stand.run_id, *stand.position, now, *was))
             moved = cursor.rowcount

@@ -18,7 +18,7 @@ from messaging.live.pages import Gap, Source
 from messaging.live.ring import Item
 from messaging.live.sight import framer
 from messaging.models import Cursor, Message
-from messaging.relay import READER
+from messaging.readers import RELAY
 
 PAGE_ROWS = 500
 LOADED_ROWS = 50  # with their payloads, at a time
@@ -57,7 +57,7 @@ def behind(
 def relayed(partition: int, epoch: str) -> Place:
     """How far the table has this log."""
     cursor = (
-        Cursor.objects.using(conf.DATABASE).filter(reader=READER, partition=partition, epoch=epoch).first()
+        Cursor.objects.using(conf.DATABASE).filter(reader=RELAY, partition=partition, epoch=epoch).first()
     )
     return Place(epoch, *log.START) if cursor is None else Place(epoch, cursor.log_ms, cursor.log_seq)
 

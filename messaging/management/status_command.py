@@ -13,10 +13,9 @@ import msgspec
 from messaging.log import Position
 from messaging.management.terminal_command import UNHEALTHY, HelpFormatter, TerminalCommand
 from messaging.outbox import REASONS
-from messaging.readers import Standing
+from messaging.readers import ReaderStanding
 from messaging.status import COUNTED, MAX_WAIT, ListenerStatus, LogStatus, Status, StoreStatus, look
-from messaging.taskqueue.standing import Standing as QueueStanding
-from messaging.taskqueue.standing import paused_words
+from messaging.taskqueue.standing import Standing, paused_words
 from messaging.taskqueue.waiting import REASONS as TASK_REASONS
 from messaging.terminal.arguments import seconds
 from messaging.terminal.screen import Paint, counted, safe
@@ -125,7 +124,7 @@ def _listener(listener: ListenerStatus) -> Iterator[str]:
     yield _row("  lag", f"{listener.lag_seconds:,.1f} s" if listener.lag_seconds else "none")
 
 
-def readers(found: Sequence[Standing]) -> Iterator[str]:
+def readers(found: Sequence[ReaderStanding]) -> Iterator[str]:
     """Where each reader stands -> lines for a person."""
     for number, each in enumerate(found):
         place = "nothing yet" if each.position is None else _place(each.position)
@@ -163,7 +162,7 @@ def _store(store: StoreStatus) -> Iterator[str]:
     yield _row("Gaps", gaps if store.latest_gap is None else f"{gaps}, the latest: {store.latest_gap}")
 
 
-def queues(found: Sequence[QueueStanding]) -> Iterator[str]:
+def queues(found: Sequence[Standing]) -> Iterator[str]:
     """Queues that hold something or are paused -> lines for a person."""
     for each in found:
         counts = each.counts

@@ -63,7 +63,7 @@ class Operated:
         self.name = name
         self.caps = caps
         self.keys = keys.queue(alias, name)
-        self.key = dict(zip((part for part, _ in keys.QUEUE), self.keys, strict=True))
+        self.key = keys.parts(alias, name)
         self._registered = 0.0
 
     def __repr__(self) -> str:

@@ -32,7 +32,7 @@ def unattended(client: redis.Redis) -> list[Unattended]:
     """Those of the first ``MOST`` queues, where no worker was heard within a lease but for those that were told to take
     nothing; a few round trips, and no list is read whole. A paused queue is left out: it waits because somebody said
     so. Raises what redis-py raises."""
-    places = {place: _keys(*place) for place in _places(client)}
+    places = {place: keys.parts(*place) for place in _places(client)}
     seconds, microseconds = client.time()
     now = seconds * 1000 + microseconds // 1000
     pipe: Any = client.pipeline(transaction=False)
@@ -54,10 +54,6 @@ def unattended(client: redis.Redis) -> list[Unattended]:
         for (place, (number, _)), facts in zip(waiting.items(), pipe.execute(), strict=True)
         if not any(map(_takes, facts))
     ]
-
-
-def _keys(alias: str, name: str) -> dict[str, str]:
-    return dict(zip((part for part, _ in keys.QUEUE), keys.queue(alias, name), strict=True))
 
 
 def _takes(facts: bytes | None) -> bool:

@@ -194,8 +194,7 @@ def test_options_reach_the_task(declaring: None) -> None:
     template = deliveries.template_of(registered["shop.x"])
     assert (template.max_attempts, template.timeout_ms, template.limit, template.priority) == (4, 3000, 2, 7)
     assert template.keep_ms == deliveries.REMEMBERED_MS
-    assert deliveries.name_of(template.task) == "shop.x"
-    assert deliveries.name_of("shop.tasks.x") is None
+    assert template.task == "messaging.deliveries.shop:x"
 
 
 # -- running
