@@ -7,7 +7,7 @@ from typing import Any
 
 from messaging import connection
 from messaging.conf import conf
-from messaging.management.queue_commands import asking, parser_of, who
+from messaging.management.about_queues import asking, parser_of, who
 from messaging.management.terminal_command import USAGE, TerminalCommand
 from messaging.taskqueue import draining
 from messaging.taskqueue.draining import Asked, Wish

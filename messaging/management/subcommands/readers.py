@@ -11,7 +11,7 @@ from django.db import DatabaseError, InterfaceError
 from redis.exceptions import RedisError
 
 from messaging import connection
-from messaging.management import status_command
+from messaging.management.subcommands import status
 from messaging.management.terminal_command import FAILED, UNHEALTHY, HelpFormatter, TerminalCommand
 from messaging.readers import standings
 
@@ -50,7 +50,7 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
         for each in found:
             command.put(msgspec.json.encode(each) + b"\n")
     else:
-        for line in status_command.readers(found):
+        for line in status.readers(found):
             command.stdout.write(line)
     command.stdout.flush()
     if not found:

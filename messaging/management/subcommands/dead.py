@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from messaging.errors import TaskUnreadable
+from messaging.management.about_queues import asking, chosen, parser_of, title, who
 from messaging.management.dead_again import again, other_arguments
-from messaging.management.queue_commands import asking, chosen, parser_of, title, who
 from messaging.management.terminal_command import FAILED, USAGE, TerminalCommand
 from messaging.taskqueue.dead import Action, DeadFilter, Letter, Search, act, grouped, groups
 from messaging.taskqueue.headlines import headline

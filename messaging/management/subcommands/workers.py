@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from messaging.management.queue_commands import asking, parser_of, table
+from messaging.management.about_queues import asking, parser_of, table
 from messaging.management.terminal_command import UNHEALTHY, TerminalCommand
 from messaging.quantities import span
 from messaging.taskqueue.quantities import WorkerSeen

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from messaging.management.queue_commands import asking, parser_of, title
+from messaging.management.about_queues import asking, parser_of, title
 from messaging.management.terminal_command import FAILED, TerminalCommand
 from messaging.taskqueue.job import State
 from messaging.taskqueue.standing import named

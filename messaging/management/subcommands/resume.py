@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from messaging.management.queue_commands import asking, parser_of, title, who
+from messaging.management.about_queues import asking, parser_of, title, who
 from messaging.management.terminal_command import TerminalCommand
 from messaging.taskqueue.standing import named
 

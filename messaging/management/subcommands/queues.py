@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from messaging.errors import BrokerError
-from messaging.management.queue_commands import asking, chosen, parser_of, table, title
+from messaging.management.about_queues import asking, chosen, parser_of, table, title
 from messaging.management.terminal_command import FAILED, UNHEALTHY, TerminalCommand
 from messaging.quantities import span
 from messaging.taskqueue.standing import Quantiles, Standing, look, paused_words, problems
