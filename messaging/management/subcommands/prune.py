@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from datetime import UTC, datetime
 from typing import Any
 
+from django.core.management.base import CommandParser
 from django.db import DatabaseError, InterfaceError
 from redis.exceptions import RedisError
 
 from messaging import connection
 from messaging.conf import conf
 from messaging.log import START, Position
-from messaging.management.terminal_command import FAILED, USAGE, HelpFormatter, TerminalCommand
+from messaging.management.terminal_command import FAILED, USAGE, Subcommands, TerminalCommand, parser_of
 from messaging.pruner import Pruned, prune
 from messaging.terminal.arguments import number, whole
 from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
@@ -35,14 +35,14 @@ SHOWN_EVERY = 0.2  # seconds
 PAUSE = 0.01  # at least, behind a batch: others wait for the database's write lock
 
 
-def add(subcommands: Any) -> argparse.ArgumentParser:
+def add(subcommands: Subcommands) -> CommandParser:
     """The subcommand's parser."""
-    parser: argparse.ArgumentParser = subcommands.add_parser(
+    parser = parser_of(
+        subcommands,
         "prune",
         help="remove rows of the table that are too old or too many",
         description="Remove rows of the table that are too old or too many.",
         epilog=EPILOG,
-        formatter_class=HelpFormatter,
     )
     parser.add_argument(
         "--days",

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 import redis
+from django.core.management.base import CommandParser
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 from redis.exceptions import RedisError
@@ -18,7 +19,7 @@ from redis.exceptions import RedisError
 from messaging import connection
 from messaging.errors import BrokerError
 from messaging.log import Position
-from messaging.management.terminal_command import FAILED, USAGE, HelpFormatter, TerminalCommand
+from messaging.management.terminal_command import FAILED, USAGE, Subcommands, TerminalCommand, parser_of
 from messaging.replayer import publish_again
 from messaging.restorer import restore
 from messaging.span import END, LogChanged, Replay, Totals
@@ -51,14 +52,14 @@ SHOWN_EVERY = 0.2  # seconds
 RATE = 1000.0  # messages a second
 
 
-def add(subcommands: Any) -> argparse.ArgumentParser:
+def add(subcommands: Subcommands) -> CommandParser:
     """The subcommand's parser."""
-    parser: argparse.ArgumentParser = subcommands.add_parser(
+    parser = parser_of(
+        subcommands,
         "replay",
         help="store a part of the log again in the table, or publish it again to subscribers",
         description="Store a part of the log again in the table, or publish it again to subscribers.",
         epilog=EPILOG,
-        formatter_class=HelpFormatter,
     )
     parser.add_argument("--since", type=moment, required=True, metavar="WHEN", help="begin there")
     parser.add_argument("--until", type=moment, metavar="WHEN", help="end there (default: what is there now)")
