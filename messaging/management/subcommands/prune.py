@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -16,6 +15,7 @@ from messaging.log import START, Position
 from messaging.management.terminal_command import FAILED, USAGE, Subcommands, TerminalCommand, parser_of
 from messaging.pruner import Pruned, prune
 from messaging.terminal.arguments import number, whole
+from messaging.terminal.moments import clock
 from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
 from messaging.terminal.stopping import Stop
 
@@ -102,7 +102,7 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
 
 
 def _line(pruned: Pruned, rate: float) -> str:
-    return f"{pruned.removed:,} rows, {rate:,.0f}/s, those up to {_moment(pruned.reached)} are done"
+    return f"{pruned.removed:,} rows, {rate:,.0f}/s, those up to {clock(pruned.reached)} are done"
 
 
 def _done(pruned: Pruned, dry_run: bool) -> str:
@@ -112,8 +112,4 @@ def _done(pruned: Pruned, dry_run: bool) -> str:
 def _why_held(held: Position) -> str:
     if held == START:
         return "All others stay: the log is not there, and whether Redis will bring it back is not known."
-    return f"Rows from {_moment(held)} on stay, whatever the limits: the log may bring their messages again."
-
-
-def _moment(position: Position) -> str:
-    return f"{datetime.fromtimestamp(position.ms / 1000, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+    return f"Rows from {clock(held)} on stay, whatever the limits: the log may bring their messages again."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -18,6 +17,7 @@ from messaging.taskqueue.standing import Standing as QueueStanding
 from messaging.taskqueue.standing import paused_words
 from messaging.taskqueue.waiting import REASONS as TASK_REASONS
 from messaging.terminal.arguments import seconds
+from messaging.terminal.moments import time_of
 from messaging.terminal.screen import Paint, counted, safe
 
 MAX_LAG = 60.0
@@ -110,11 +110,9 @@ def _log(log: LogStatus, name: str) -> Iterator[str]:
 
 
 def _place(position: str) -> str:
-    ms = Position.parse(position).ms
-    try:
-        moment = f"{datetime.fromtimestamp(ms / 1000, UTC).astimezone():%Y-%m-%d %H:%M:%S}.{ms % 1000:03d}"
-    except (ValueError, OverflowError):  # a stream id that was made by hand
-        moment = "-"
+    parsed = Position.parse(position)
+    time = time_of(parsed)
+    moment = "-" if time is None else f"{time:%Y-%m-%d %H:%M:%S}.{parsed.ms % 1000:03d}"
     return f"{moment}  {position}"
 
 
