@@ -176,6 +176,8 @@ def test_a_timeout_is_an_error_only_when_a_count_was_asked_for() -> None:
         ("--where", "data.x"),
         ("--where", "nothing=1"),
         ("--since", "yesterday"),
+        ("--since", f"{2**64}-0"),  # Redis refuses it for ever
+        ("--since", f"0-{2**64}"),
         ("--last", "-1"),
         ("--count", "0"),
         ("--timeout", "nan"),

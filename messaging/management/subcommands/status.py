@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
+from django.core.management.base import CommandParser
 
 from messaging.log import Position
-from messaging.management.terminal_command import UNHEALTHY, HelpFormatter, TerminalCommand
+from messaging.management.terminal_command import UNHEALTHY, Subcommands, TerminalCommand, parser_of
 from messaging.outbox import REASONS
 from messaging.readers import ReaderStanding
 from messaging.status import COUNTED, MAX_WAIT, ListenerStatus, LogStatus, Status, StoreStatus, look
 from messaging.taskqueue.standing import Standing, paused_words
 from messaging.taskqueue.waiting import REASONS as TASK_REASONS
 from messaging.terminal.arguments import seconds
+from messaging.terminal.moments import time_of
 from messaging.terminal.screen import Paint, counted, safe
 
 MAX_LAG = 60.0
@@ -33,14 +32,14 @@ quarantine and what was lost is shown, but is history. Of the queues: tasks wait
 or for longer than --max-wait, or ten tasks of ten minutes are new dead letters."""
 
 
-def add(subcommands: Any) -> argparse.ArgumentParser:
+def add(subcommands: Subcommands) -> CommandParser:
     """The subcommand's parser."""
-    parser: argparse.ArgumentParser = subcommands.add_parser(
+    parser = parser_of(
+        subcommands,
         "status",
         help="how the log, the listener and the outbox stand; exit code 4 when something is wrong",
         description="How the log, the listener and the outbox stand.",
         epilog=EPILOG,
-        formatter_class=HelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     parser.add_argument(
@@ -64,7 +63,7 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
     """Look once, print, and end with 4 when something is wrong."""
     status = look(max_lag=options["max_lag"], max_wait=options["max_wait"])
     if options["json"]:
-        command.put(msgspec.json.encode(status) + b"\n")
+        command.put_object(status)
     else:
         for line in table(status, Paint.of(command.stdout, options)):
             command.stdout.write(line)
@@ -110,11 +109,9 @@ def _log(log: LogStatus, name: str) -> Iterator[str]:
 
 
 def _place(position: str) -> str:
-    ms = Position.parse(position).ms
-    try:
-        moment = f"{datetime.fromtimestamp(ms / 1000, UTC).astimezone():%Y-%m-%d %H:%M:%S}.{ms % 1000:03d}"
-    except (ValueError, OverflowError):  # a stream id that was made by hand
-        moment = "-"
+    parsed = Position.parse(position)
+    time = time_of(parsed)
+    moment = "-" if time is None else f"{time:%Y-%m-%d %H:%M:%S}.{parsed.ms % 1000:03d}"
     return f"{moment}  {position}"
 
 
