@@ -24,9 +24,10 @@ from pytest_django import Settings
 import messaging
 from messaging import connection, keys, log, relay, storage
 from messaging.continuity import Stand
+from messaging.cursors import LostFence
 from messaging.event import encode, new_event
 from messaging.models import Channel, Cursor, Gap, Message, Quarantine
-from messaging.relay import LostFence, Relay
+from messaging.relay import Relay
 from tests.integration.relaying import drain, logged, new_relay, relay_all, stored
 from tests.servers import TestServer
 from tests.waiting import eventually

@@ -90,7 +90,7 @@ def table(status: Status, paint: Paint) -> Iterator[str]:
     if status.healthy:
         yield paint.green("Healthy.")
     for problem in status.problems:
-        yield paint.red(f"Problem: {problem}")
+        yield paint.red(safe(f"Problem: {problem}"))
 
 
 def _log(log: LogStatus, name: str) -> Iterator[str]:
