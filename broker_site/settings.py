@@ -2,7 +2,7 @@
 
 REDIS_URL             redis://, rediss:// or unix://     default: the embedded server's socket, var/valkey.sock
 DATABASE_URL          sqlite:/// or postgres://          default: var/db.sqlite3
-SECRET_KEY            signs sessions and forms           default: made once, kept in var/secret_key (mode 0600)
+SECRET_KEY            signs sessions, forms, tasks       default: made once, kept in var/secret_key (mode 0600)
 DEBUG                 true or false                      default: false
 ALLOWED_HOSTS         names, comma-separated             default: localhost,127.0.0.1,[::1]
 CSRF_TRUSTED_ORIGINS  https://name, comma-separated      default: none; needed behind a proxy that ends TLS

@@ -112,7 +112,7 @@ class RedisTask(_Typed[P, R]):
         **options: Unpack[TaskOptions],
     ) -> RedisTask[P, R]:
         """A copy with other values. ``run_after`` may be a ``timedelta`` from now; ``options`` are the fields above."""
-        if unknown := options.keys() - _CHECKS.keys():
+        if unknown := options.keys() - CHECKS.keys():
             raise TypeError(f"using() has no option {', '.join(map(repr, sorted(unknown)))}")
         if isinstance(run_after, timedelta):
             run_after = timezone.now() + run_after
@@ -144,7 +144,7 @@ class RedisTask(_Typed[P, R]):
         return backend
 
 
-_CHECKS: Mapping[str, Callable[[object, str], None]] = {
+CHECKS: Mapping[str, Callable[[object, str], None]] = {
     "max_attempts": check_count,
     "backoff": check_backoff,
     "timeout": check_span,
@@ -162,8 +162,8 @@ _CHECKS: Mapping[str, Callable[[object, str], None]] = {
 }
 
 
-_values = attrgetter(*_CHECKS)  # asked of each task that is enqueued
-_NONE = (None,) * len(_CHECKS)
+_values = attrgetter(*CHECKS)  # asked of each task that is enqueued
+_NONE = (None,) * len(CHECKS)
 
 
 def given_options(task: AnyTask) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def given_options(task: AnyTask) -> dict[str, Any]:
     values = _values(task)
     if values == _NONE:
         return {}
-    return {name: value for name, value in zip(_CHECKS, values, strict=True) if value is not None}
+    return {name: value for name, value in zip(CHECKS, values, strict=True) if value is not None}
 
 
 def check_options(task: AnyTask) -> None:
@@ -181,7 +181,7 @@ def check_options(task: AnyTask) -> None:
     try:
         check_queue(task.queue_name, "queue_name")
         for name, value in given_options(task).items():
-            _CHECKS[name](value, name)
+            CHECKS[name](value, name)
     except InvalidOption as error:
         raise InvalidTaskOption(f"task {task.name!r}: {error}") from None
 

@@ -232,9 +232,9 @@ async def test_a_coroutine_that_is_cancelled(ours: RedisTaskBackend) -> None:
         (b'{"task": "of.another.release"}', TaskUnknown, Released),
         (b'{"task": "tests.taskqueue.jobs.gone"}', TaskUnknown, Released),
         (
-            b'{"task": "tests.taskqueue.jobs.add", "options": {"backoff": {"path": "tests.taskqueue.jobs.gone"}}}',
-            TaskUnknown,
-            Released,
+            b'{"task": "tests.taskqueue.jobs.add", "options": {"backoff": {"path": "tests.taskqueue.jobs.seven"}}}',
+            TaskUnreadable,
+            Failed,
         ),
         (
             b'{"task": "tests.taskqueue.jobs.add", "options": {"timeout": {"weeks": "x"}}}',
