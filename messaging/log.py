@@ -46,6 +46,8 @@ class Position(NamedTuple):
 
 
 START = Position(0, 0)
+# What a column holds of either number; a stream takes up to 2**64 - 1 from whoever gives an id by hand.
+LARGEST_STORED = 2**63 - 1
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

@@ -18,7 +18,7 @@ from messaging.frames import Place, Where, format_id
 from messaging.live import history
 from messaging.live.filters import Filter
 from messaging.live.ring import Item
-from messaging.log import START, Position
+from messaging.log import LARGEST_STORED, START, Position
 from messaging.models import Message
 
 logger = logging.getLogger("messaging.live")
@@ -72,7 +72,7 @@ def at_message(client: redis.Redis, location: str, filter_: Filter, *, before: i
     epoch = bounds[partition].epoch
     if not log.between(client, partition, own, own, count=1):
         rows = Message.objects.using(conf.DATABASE).filter(
-            partition=partition, log_ms=min(own.ms, 2**63 - 1), log_seq=min(own.seq, 2**63 - 1)
+            partition=partition, log_ms=min(own.ms, LARGEST_STORED), log_seq=min(own.seq, LARGEST_STORED)
         )
         epochs = set(rows.values_list("epoch", flat=True))
         if not epochs:
@@ -109,7 +109,7 @@ def _older(partition: int, place: Place, filter_: Filter, count: int) -> Place:
     rows = (
         Message.objects.using(conf.DATABASE)
         .filter(epoch=place.epoch, partition=partition, log_ms__lte=place.ms)
-        .exclude(log_ms=place.ms, log_seq__gt=min(place.seq, 2**63 - 1))
+        .exclude(log_ms=place.ms, log_seq__gt=min(place.seq, LARGEST_STORED))
         .order_by("-log_ms", "-log_seq")
         .only("channel", "log_ms", "log_seq")[:CONTEXT_ROWS]
     )

@@ -99,7 +99,7 @@ class Relay:
     def _renumber(self, error: reading.OutOfReach) -> None:
         """Entries that could not be stored where they stand, since the cursor could not get there either."""
         keep = (
-            KEPT_ENTRIES if max(self.position) < reading.LARGEST // 2 else 0
+            KEPT_ENTRIES if max(self.position) < log.LARGEST_STORED // 2 else 0
         )  # or the next would be there again
         moved = scripts.renumber(self._client, self.partition, first=str(error.position), keep=keep)
         self.caught_up = False

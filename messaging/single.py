@@ -17,7 +17,7 @@ from messaging.conf import conf
 from messaging.decoder import NotAnEvent
 from messaging.errors import BrokerUnavailable
 from messaging.event import encode
-from messaging.log import Entry, Position
+from messaging.log import LARGEST_STORED, Entry, Position
 from messaging.models import Message
 from messaging.payload import TEXT
 from messaging.quantities import moment, size, span
@@ -25,7 +25,6 @@ from messaging.quantities import moment, size, span
 LATE_MS = 1_000  # from the event's own time to the log; the live page draws the same lines
 VERY_LATE_MS = 10_000
 
-_LARGEST = 2**63 - 1  # of the columns
 _SHOWN = 64 * 1024  # characters of an entry that is not an event
 
 
@@ -96,7 +95,7 @@ def _parsed(location: str) -> tuple[int, Position | None]:
         number = int(partition) if partition.isdecimal() and len(partition) < 6 else -1
     except ValueError:
         return -1, None
-    if number < 0 or max(position) > _LARGEST:
+    if number < 0 or max(position) > LARGEST_STORED:
         return -1, None
     return number, position
 
