@@ -6,6 +6,13 @@ from datetime import datetime, tzinfo
 
 from django.utils import timezone
 
+COUNTED = 10_000  # rows are counted up to this, so that a look costs little
+
+
+def capped(count: int) -> str:
+    """Rows that were counted so: 9,999 or "10,000 or more"."""
+    return f"{COUNTED:,} or more" if count >= COUNTED else f"{count:,}"
+
 
 def size(count: int) -> str:
     """Bytes: 17 bytes, 1.5 KiB, 2.0 MiB."""

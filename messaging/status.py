@@ -18,16 +18,16 @@ from messaging.live.limits import caps
 from messaging.log import START, Position
 from messaging.models import Cursor, Gap, Message, Quarantine
 from messaging.outbox import REASONS
+from messaging.quantities import COUNTED
 from messaging.readers import RELAY, ReaderStanding, standings
 from messaging.tables import lacking
 from messaging.taskchecks import check_task_settings
 from messaging.taskqueue import standing, waiting
+from messaging.taskqueue.standing import MAX_WAIT
 from messaging.taskqueue.waiting import WaitingTasks
 
 NEARLY_FULL = 0.9  # of MAX_LOG_ENTRIES: what is left may be minutes
-MAX_WAIT = 300.0  # seconds that a ready task may wait
 MOMENT = 10.0  # seconds that a listener's report may be old, and what it says of its lag too good
-COUNTED = 10_000  # rows are counted up to this, so that a look costs little
 
 
 class LogStatus(msgspec.Struct, kw_only=True):

@@ -19,6 +19,7 @@ from messaging.taskqueue.quantities import Counts, Paused, Period, WorkerSeen, q
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.worker.backends import aliases, backend_of
 
+MAX_WAIT = 300.0  # seconds that a ready task may wait before it is a problem, unless somebody says otherwise
 SECONDS = 5.0  # of silence, for people; producers have their own budget
 RATE_MINUTES = 5
 GROWING_MINUTES = 10

@@ -13,12 +13,11 @@ from messaging.errors import BrokerError
 from messaging.management.about_queues import asking, chosen, queue_parser_of, table, title
 from messaging.management.terminal_command import FAILED, UNHEALTHY, Subcommands, TerminalCommand
 from messaging.quantities import span
-from messaging.taskqueue.standing import Quantiles, Standing, look, paused_words, problems
+from messaging.taskqueue.standing import MAX_WAIT, Quantiles, Standing, look, paused_words, problems
 from messaging.terminal.arguments import number, seconds
 from messaging.terminal.screen import is_terminal, safe
 from messaging.terminal.stopping import Stop
 
-MAX_WAIT = 300.0
 WATCH_SECONDS = 2.0
 SHORTEST_WATCH = 0.2
 

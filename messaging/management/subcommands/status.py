@@ -11,9 +11,10 @@ from django.core.management.base import CommandParser
 from messaging.log import Position
 from messaging.management.terminal_command import UNHEALTHY, Subcommands, TerminalCommand, parser_of
 from messaging.outbox import REASONS
+from messaging.quantities import capped
 from messaging.readers import ReaderStanding
-from messaging.status import COUNTED, MAX_WAIT, ListenerStatus, LogStatus, Status, StoreStatus, look
-from messaging.taskqueue.standing import Standing, paused_words
+from messaging.status import ListenerStatus, LogStatus, Status, StoreStatus, look
+from messaging.taskqueue.standing import MAX_WAIT, Standing, paused_words
 from messaging.taskqueue.waiting import REASONS as TASK_REASONS
 from messaging.terminal.arguments import seconds
 from messaging.terminal.moments import time_of
@@ -132,30 +133,30 @@ def readers(found: Sequence[ReaderStanding]) -> Iterator[str]:
 
 
 def _store(store: StoreStatus) -> Iterator[str]:
-    pending = f"{_capped(store.outbox_pending)} pending"
+    pending = f"{capped(store.outbox_pending)} pending"
     if store.outbox_pending:
         pending += f", the oldest for {store.outbox_oldest_seconds:,.1f} s"
     yield _row("Outbox", pending)
     if store.outbox_unsent:
-        yield _row("  not sent yet", _capped(store.outbox_unsent))
+        yield _row("  not sent yet", capped(store.outbox_unsent))
     if store.outbox_ordered:
-        yield _row("  ordered", f"{_capped(store.outbox_ordered)} wait for their turn")
+        yield _row("  ordered", f"{capped(store.outbox_ordered)} wait for their turn")
     for reason, count in store.outbox_resent.items():
-        yield _row("  sent again", f"{_capped(count)}: {REASONS[reason]}")
+        yield _row("  sent again", f"{capped(count)}: {REASONS[reason]}")
     tasks = store.tasks
     if tasks.pending:
         yield _row(
-            "Outbox, tasks", f"{_capped(tasks.pending)} pending, the oldest for {tasks.oldest_seconds:,.1f} s"
+            "Outbox, tasks", f"{capped(tasks.pending)} pending, the oldest for {tasks.oldest_seconds:,.1f} s"
         )
         if tasks.unsent:
-            yield _row("  not sent yet", _capped(tasks.unsent))
+            yield _row("  not sent yet", capped(tasks.unsent))
         for reason, count in tasks.resent.items():
             yield _row(
                 "  " + ("unreadable" if reason == "unreadable" else "sent again"),
-                f"{_capped(count)}: {TASK_REASONS[reason]}",
+                f"{capped(count)}: {TASK_REASONS[reason]}",
             )
-    yield _row("Quarantine", _capped(store.quarantined) if store.quarantined else "empty")
-    gaps = f"{_capped(store.gaps)} recorded"
+    yield _row("Quarantine", capped(store.quarantined) if store.quarantined else "empty")
+    gaps = f"{capped(store.gaps)} recorded"
     yield _row("Gaps", gaps if store.latest_gap is None else f"{gaps}, the latest: {store.latest_gap}")
 
 
@@ -170,10 +171,6 @@ def queues(found: Sequence[Standing]) -> Iterator[str]:
         if held:
             workers = counted(each.workers, "worker") if each.workers else "no worker"
             yield _row("Queue", f"{safe(each.queue)}: {', '.join(held)}; {workers}")
-
-
-def _capped(number: int) -> str:
-    return f"{COUNTED:,} or more" if number >= COUNTED else f"{number:,}"
 
 
 def _row(name: str, value: str) -> str:
