@@ -1,10 +1,11 @@
-"""Subscribers, the schedule and lists of tasks -> what is wrong with them, for ``manage.py check``. Asks nobody.
+"""Subscribers, the schedule, lists of tasks, TASKS -> what is wrong with them, for ``manage.py check``. Asks nobody.
 
 messaging.E010  a subscribers.py that cannot be imported: events of its subscribers wait
 messaging.E011  a subscriber that cannot be called with an event, or whose backend or queue is not there
 messaging.E012  an entry of MESSAGING['SCHEDULE'] that cannot work, or whose task is not there
 messaging.E013  an entry of MESSAGING['TASK_LISTS'] whose task is not there, or a list that is captured as well
 messaging.E014  MESSAGING['ALERTS'] that cannot work
+messaging.W010  a backend of ours in TASKS that does not say whether its tasks are part of transactions
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import global_settings, settings
+from django.core import checks
 from django.core.checks import CheckMessage, Error
+from django.utils.module_loading import import_string
 
 from messaging import subscribers
 from messaging.conf import conf
@@ -26,7 +30,7 @@ def check_tasks(app_configs: Sequence[AppConfig] | None = None, **options: Any) 
     wrong = list(_modules())
     if subscribers.registered:
         wrong += _subscribers()
-    return [*wrong, *check_task_settings()]
+    return [*wrong, *check_task_settings(), *_transactions()]
 
 
 def check_task_settings() -> list[CheckMessage]:
@@ -112,6 +116,36 @@ def _lists() -> Iterator[CheckMessage]:
                 hint="Each of its items would go to whichever is faster: take it out of one of them.",
                 id="messaging.E013",
             )
+
+
+def _transactions() -> Iterator[CheckMessage]:
+    """Who reads that a task is part of a transaction, and has not said so in the settings, learns it here."""
+    backends = getattr(settings, "TASKS", {})
+    if backends == getattr(global_settings, "TASKS", {}):
+        return  # a site without tasks need not load them
+    for alias, backend in backends.items():
+        if not isinstance(backend, Mapping) or not _is_ours(backend.get("BACKEND")):
+            continue
+        options = backend.get("OPTIONS", {})
+        if (
+            isinstance(options, Mapping) and "ENQUEUE_ON_COMMIT" not in options
+        ):  # messaging.E101 says the rest
+            yield checks.Warning(
+                f"TASKS[{alias!r}] does not say ENQUEUE_ON_COMMIT: a task that is enqueued in a transaction may run "
+                "before the commit, and runs after a rollback too",
+                hint='"OPTIONS": {"ENQUEUE_ON_COMMIT": True} makes it part of the transaction, as publish() is; False, '
+                "which is Django's contract and the default, says that this is meant.",
+                id="messaging.W010",
+            )
+
+
+def _is_ours(path: object) -> bool:
+    try:
+        ours = import_module("messaging.taskqueue.backend").RedisTaskBackend
+        found = import_string(str(path))
+    except Exception:  # there are no Tasks here, or no such backend: Django's own checks say it
+        return False
+    return isinstance(found, type) and issubclass(found, ours)
 
 
 _SETTINGS: Mapping[str, tuple[str, Callable[[], Iterator[CheckMessage]]]] = {

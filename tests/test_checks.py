@@ -11,6 +11,8 @@ from django.test import override_settings
 from messaging import checks
 from messaging.checks import check_deployment, check_settings
 from messaging.conf import Conf, names
+from messaging.taskchecks import check_tasks
+from messaging.taskqueue import RedisTaskBackend
 from tests.processes import ROOT, plain_environment, python
 from tests.waiting import PATIENCE
 
@@ -53,6 +55,35 @@ def test_backends_of_tasks_are_asked_whoever_loads_them() -> None:
         timeout=PATIENCE,
     )
     assert made.stdout == "['messaging.E101']\n"
+
+
+OURS = "messaging.taskqueue.RedisTaskBackend"
+
+
+@pytest.mark.parametrize(
+    ("backend", "expected"),
+    [
+        ({"BACKEND": OURS}, ["messaging.W010"]),
+        ({"BACKEND": OURS, "OPTIONS": {"MAX_ATTEMPTS": 2}}, ["messaging.W010"]),
+        ({"BACKEND": "tests.test_checks.Grown"}, ["messaging.W010"]),
+        ({"BACKEND": OURS, "OPTIONS": {"ENQUEUE_ON_COMMIT": False}}, []),
+        ({"BACKEND": OURS, "OPTIONS": {"ENQUEUE_ON_COMMIT": "default"}}, []),
+        ({"BACKEND": OURS, "OPTIONS": "text"}, []),  # E101 says it
+        ({"BACKEND": "nothing.of.that.Name"}, []),
+        ({"BACKEND": "messaging.conf.Conf"}, []),
+    ],
+)
+def test_a_backend_that_does_not_say_what_a_transaction_means_to_it(
+    backend: dict[str, object], expected: list[str]
+) -> None:
+    with override_settings(TASKS={"default": backend}):
+        found = check_tasks()
+    assert [each.id for each in found] == expected
+    assert all("TASKS['default']" in each.msg for each in found)
+
+
+class Grown(RedisTaskBackend):
+    """One of a site's own."""
 
 
 PAGES = """

@@ -574,9 +574,8 @@ def test_every_check_of_messaging_is_a_finding(settings: Settings, monkeypatch: 
         "CHANEL_PREFIX": "x",
         "SCHEDULE": {"nightly": {"task": "shop.nothing", "every": 60}},
     }
-    settings.TASKS = {
-        "default": {"BACKEND": "messaging.taskqueue.RedisTaskBackend", "OPTIONS": {"MAX_ATEMPTS": 3}}
-    }
+    options = {"MAX_ATEMPTS": 3, "ENQUEUE_ON_COMMIT": True}
+    settings.TASKS = {"default": {"BACKEND": "messaging.taskqueue.RedisTaskBackend", "OPTIONS": options}}
 
     def found() -> set[tuple[str, str]]:
         return {

@@ -15,8 +15,9 @@ import psycopg
 import pytest
 from pytest_django import Settings
 
+from messaging.management.commands import up as up_command
 from messaging.standalone.embedded import EmbeddedServer
-from messaging.standalone.site import CannotStart, check_redis
+from messaging.standalone.site import CannotStart, Plan, check_redis
 from tests.commands import run
 from tests.postgres import PostgresServer
 from tests.processes import Process, children_of, exists, plain_environment, python, queued
@@ -302,8 +303,41 @@ def test_taken_port(up: StartUp, short_directory: Path) -> None:
         port = taken.getsockname()[1]
         process = up(PORT=str(port))
         assert process.wait() == 3
-    assert f"port {port} on 127.0.0.1 is taken: choose another one, as in PORT={port + 1}" in process.stderr
+    assert f"port {port} on 127.0.0.1 is taken: choose another one, with --port or as in PORT={port + 1}" in (
+        process.stderr
+    )
     assert not (short_directory / "valkey").exists()  # nothing was started
+
+
+@pytest.mark.parametrize(
+    ("option", "setting", "environment", "expected"),
+    [
+        ("8001", 8002, "8003", 8001),
+        ("", 8002, "8003", 8002),
+        ("", "8002", "8003", 8002),
+        ("", None, "8003", 8003),
+        ("", None, "", 8000),
+        ("", None, None, 8000),
+    ],
+)
+def test_the_port_is_the_options_the_settings_or_the_environments(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    setting: str | int | None,
+    environment: str | None,
+    expected: int,
+) -> None:
+    plans: list[Plan] = []
+    monkeypatch.setattr(up_command, "run", lambda plan, **_: plans.append(plan) or 0)
+    del settings.PORT
+    if setting is not None:
+        settings.PORT = setting
+    monkeypatch.delenv("PORT", raising=False)
+    if environment is not None:
+        monkeypatch.setenv("PORT", environment)
+    assert run("up", *(["--port", option] if option else [])).code == 0
+    assert [plan.port for plan in plans] == [expected]
 
 
 @pytest.mark.once

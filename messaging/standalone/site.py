@@ -137,7 +137,7 @@ def listen_on(host: str, port: int) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CannotStart(
-                f"port {port} on {host} is taken: choose another one, as in PORT={port + 1}"
+                f"port {port} on {host} is taken: choose another one, with --port or as in PORT={port + 1}"
             ) from error
         raise CannotStart(f"cannot listen on port {port} of {host}: {error.strerror or error}") from error
 

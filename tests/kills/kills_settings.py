@@ -8,5 +8,10 @@ from tests.kills.ledger import FORGIVEN, VARIANT
 if os.environ.get(VARIANT):
     INSTALLED_APPS += ["tests.kills.apps.Variant"]  # noqa: F405
 
-TASKS = {"default": {"BACKEND": "messaging.taskqueue.RedisTaskBackend", "OPTIONS": {"MAX_CRASHES": FORGIVEN}}}
+TASKS = {
+    "default": {
+        "BACKEND": "messaging.taskqueue.RedisTaskBackend",
+        "OPTIONS": {"MAX_CRASHES": FORGIVEN, "ENQUEUE_ON_COMMIT": False},
+    }
+}
 LOGGING["loggers"]["django"]["level"] = "CRITICAL"  # noqa: F405 - three lines for each of 20,000 tasks

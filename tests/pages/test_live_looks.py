@@ -1,10 +1,12 @@
 """The look of the live page: themes, contrast, phone, empty, without JavaScript; pictures to look at."""
 
 import re
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser import Console
 from tests.conftest import OpenPage
 from tests.pages.live import LATE, Send, Shot, next_second, open_live, rows
 from tests.sites import ADMIN, PASSWORD, Site
@@ -253,6 +255,31 @@ def test_without_javascript_it_says_so(site: Site, open_page: OpenPage) -> None:
     page = open_page(site, java_script_enabled=False)
     page.goto("/messages/")
     expect(page.locator("noscript p")).to_be_visible()
+    expect(page.locator("#unstarted")).to_be_hidden()
+
+
+def test_without_its_static_files_it_says_so(site: Site, open_page: OpenPage, console: Console) -> None:
+    console.allow("404")
+    page = open_page(site)
+    for missing, path in (("one module", "**/static/messaging/rows.js"), ("all", "**/static/**")):
+        page.route(path, lambda route: route.fulfill(status=404))
+        page.goto("/messages/")
+        expect(page.locator("#unstarted"), missing).to_be_visible()
+        expect(page.locator("#unstarted")).to_contain_text("The script of this page has not loaded")
+    page.unroute_all()
+    open_live(page)
+    expect(page.locator("#unstarted")).to_have_count(0)
+
+
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_the_script_has_three_seconds_before_it_says_so(
+    site: Site, open_page: OpenPage, console: Console, motion: Literal["no-preference", "reduce"]
+) -> None:
+    console.allow("404")
+    page = open_page(site, reduced_motion=motion)
+    page.route("**/static/messaging/page.js", lambda route: route.fulfill(status=404))
+    page.goto("/messages/")
+    assert page.locator("#unstarted").evaluate("text => getComputedStyle(text).animationDuration") == "3s"
 
 
 def test_a_busy_page_in_both_themes(site: Site, open_page: OpenPage, send: Send, screenshot: Shot) -> None:

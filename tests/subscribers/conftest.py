@@ -18,7 +18,13 @@ from tests.servers import TestServer
 
 __all__ = ["_sqlite_template", "sqlite"]
 
-TASKS = {"default": {"BACKEND": "messaging.taskqueue.RedisTaskBackend", "QUEUES": []}}
+TASKS = {
+    "default": {
+        "BACKEND": "messaging.taskqueue.RedisTaskBackend",
+        "QUEUES": [],
+        "OPTIONS": {"ENQUEUE_ON_COMMIT": False},
+    }
+}
 
 Dispatching = Callable[..., Dispatcher]
 

@@ -9,7 +9,7 @@ TASKS = {
     "default": {
         "BACKEND": "messaging.taskqueue.RedisTaskBackend",
         "QUEUES": [],
-        "OPTIONS": {"MAX_CRASHES": 1},
+        "OPTIONS": {"MAX_CRASHES": 1, "ENQUEUE_ON_COMMIT": False},
     }
 }
 MESSAGING = MESSAGING | json.loads(os.environ.get("MORE_MESSAGING", "{}"))  # noqa: F405

@@ -20,23 +20,32 @@ from messaging.terminal.screen import Paint, safe
 
 
 class Command(TerminalCommand):
-    help = """Run the whole site in this terminal: Redis, web server and listener.
+    help = """Run the whole site in this terminal: Redis, web server, listener and workers.
 
-A server of its own (Valkey, in var/) unless REDIS_URL is set; migrations; an admin login, printed on the first run.
-Ctrl-C drains everything, a second one ends it at once. For trials and development: in production run each process
-under the system's own supervisor."""
+Redis is the one that MESSAGING names, or a server of its own (Valkey) where the settings have EMBEDDED_SOCKET.
+Migrations; an admin login, printed on the first run. Ctrl-C drains everything, a second one ends it at once. For trials
+and development: in production run each process under the system's own supervisor."""
 
-    epilog = """exit codes: 0 drained, 1 a process could not be kept alive, 2 usage, 3 cannot start, 5 drain timed out,
+    epilog = """Django settings that it reads, all of which may be missing:
+  EMBEDDED_SOCKET  path of the Unix socket of a server of its own, which MESSAGING["URL"] then names
+  VAR_DIR          folder of that server's data and of this command's lock (default: var)
+  PORT             instead of the environment's
+
+exit codes: 0 drained, 1 a process could not be kept alive, 2 usage, 3 cannot start, 5 drain timed out,
 130 ended at once by a second signal
 
 examples:
   manage.py up
   manage.py up --reload
   PORT=8080 manage.py up
-  REDIS_URL=redis://127.0.0.1:6379/0 manage.py up --host 0.0.0.0"""
+  manage.py up --host 0.0.0.0 --port 8080"""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", metavar="PORT", help="default: $PORT, else 8000; 0 takes a free one")
+        parser.add_argument(
+            "--port",
+            metavar="PORT",
+            help="default: the setting PORT, else the environment's, else 8000; 0 takes a free one",
+        )
         parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: %(default)s")
         parser.add_argument(
             "--drain",
@@ -55,7 +64,7 @@ examples:
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._on_stdout = Paint.of(sys.stdout, options)
-        port = options["port"] or str(getattr(settings, "PORT", 8000))
+        port = options["port"] or str(getattr(settings, "PORT", "")) or os.environ.get("PORT") or "8000"
         if not (port.isascii() and port.isdecimal() and int(port) < 65536):
             self.end(USAGE, f"PORT must be a number from 0 to 65535, not {port!r}")
         plan = Plan(

@@ -315,6 +315,7 @@ showOptions(options);
 $("search").value = address.search;
 applySearch();
 $("pause").disabled = false;
+$("unstarted").remove();
 start();
 channels.ask();
 setInterval(() => channels.ask(), 60_000);
