@@ -24,8 +24,10 @@ from django.utils import timezone
 
 from messaging.errors import (
     GiveUp,
+    InvalidCall,
     RetryAfter,
     TaskTimeout,
+    TaskTooLarge,
     TaskUnknown,
     TaskUnreadable,
     UnsupportedValue,
@@ -46,6 +48,7 @@ _set = object.__setattr__  # a result is frozen for everyone else
 UNKNOWN_SECONDS = 30.0  # a job whose task this release does not know waits for one that does
 MANY_KINDS = 1000  # that are remembered
 TRACEBACK_CHARACTERS = 16 * 1024  # of a traceback, its end, which says what happened
+NOT_KEPT = "its return value cannot be kept"  # the reason of a dead letter whose work is done
 
 
 class Stop(Enum):
@@ -67,6 +70,7 @@ class Attempt:
     options: Effective  # max_attempts, backoff, timeout (seconds, 0: none) ...
     is_async: bool  # run it in an event loop
     stop: Stop | None = None  # set this before interrupting
+    has_run: bool = False  # its work is done, and what it returned cannot be kept: not to be run again
     chance: Callable[[], float] = field(default=random.random, repr=False)  # for the jitter of retries
 
 
@@ -182,8 +186,13 @@ def _succeeded(attempt: Attempt, value: Any) -> Succeeded:
     result, claimed = attempt.result, attempt.claimed
     try:
         encoded = encode_return(value, claimed.task, limit=attempt.options.max_bytes)
-    except UnsupportedValue as error:
-        raise TypeError(str(error)) from None
+    except Exception as error:  # anything: a mapping's own code may fail
+        attempt.has_run = True
+        said = f"it ran; {NOT_KEPT}: {error if isinstance(error, InvalidCall) else shown(error)}"
+        if isinstance(error, TaskTooLarge):
+            error.args = (said,)
+            raise
+        raise TypeError(said) from None if isinstance(error, UnsupportedValue) else error
     _set(result, "finished_at", timezone.now())
     _set(result, "_return_value", decode_return(encoded))
     _set(result, "status", TaskResultStatus.SUCCESSFUL)
@@ -195,10 +204,10 @@ def _ended_by(attempt: Attempt, error: BaseException) -> _Ending:
     claimed, result = attempt.claimed, attempt.result
     if attempt.stop in (Stop.CANCELLED, Stop.LOST):
         return _Ending(None, is_final=False)
-    if attempt.stop is Stop.HAND_BACK:
+    if attempt.stop is Stop.HAND_BACK and not attempt.has_run:
         _set(result, "status", TaskResultStatus.READY)
         return _Ending(Released(claimed.id, claimed.token), is_final=False)
-    if attempt.stop is Stop.TIMEOUT:
+    if attempt.stop is Stop.TIMEOUT and not attempt.has_run:
         late = TaskTimeout(f"took longer than {attempt.options.timeout:g} s")
         late.__cause__, late.__traceback__ = error, error.__traceback__
         error = late
@@ -224,6 +233,8 @@ def _ended_by(attempt: Attempt, error: BaseException) -> _Ending:
 
 def retry_delay(attempt: Attempt, error: BaseException) -> float | str:
     """Seconds until the next attempt, or the reason why there is none."""
+    if attempt.has_run:
+        return NOT_KEPT
     options, failures = attempt.options, failures_of(attempt.claimed)
     if isinstance(error, GiveUp):
         return f"gave up: {error}" if type(error) is not GiveUp else "gave up"

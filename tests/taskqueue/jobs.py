@@ -1,5 +1,6 @@
 """Tasks that the tests of the backend enqueue and run."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from messaging.errors import GiveUp, RetryAfter
@@ -29,10 +30,35 @@ def note(what: Any) -> None:
     ran.append(what)
 
 
-@task
+@task(max_attempts=3, backoff=0)
 def give(kind: str) -> Any:
     """Something that JSON cannot carry."""
-    return {"function": give.func, "number": float("nan"), "keys": {1: 2}, "long": "x" * 300_000}[kind]
+    ran.append(kind)
+    return {
+        "function": give.func,
+        "number": float("nan"),
+        "keys": {1: 2},
+        "long": "x" * 300_000,
+        "broken": Broken(),
+    }[kind]
+
+
+@task(max_attempts=3, backoff=0)
+async def agive(kind: str) -> Any:
+    return give.func(kind)
+
+
+class Broken(Mapping[str, int]):
+    """Its own code fails."""
+
+    def __getitem__(self, key: str) -> int:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        raise OSError("the database is away")
+
+    def __len__(self) -> int:
+        return 1
 
 
 @task(max_attempts=3, backoff=0)

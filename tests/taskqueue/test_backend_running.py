@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from messaging.errors import TaskCancelled, TaskExpired, TaskTimeout, TaskUnknown, TaskUnreadable, WorkerLost
+from messaging.errors import (
+    TaskCancelled,
+    TaskExpired,
+    TaskTimeout,
+    TaskTooLarge,
+    TaskUnknown,
+    TaskUnreadable,
+    WorkerLost,
+)
 from messaging.taskqueue import Exponential, RedisTaskBackend
 from messaging.taskqueue.backoff import delay_of
 from messaging.taskqueue.job import Claimed, Failed, NewJob, Released, Retry, Succeeded, new_id
@@ -155,16 +163,41 @@ def test_full_jitter_doubles_up_to_its_end() -> None:
         ("function", "Unsupported type: <class 'function'> at return value"),
         ("number", "nan at return value"),
         ("keys", "key 1 at return value"),
-        ("long", "TaskTooLarge: return values of tests.taskqueue.jobs.give take 300,002 bytes"),
+        ("long", "return values of tests.taskqueue.jobs.{} take 300,002 bytes"),
+        ("broken", "OSError('the database is away')"),
     ],
 )
-def test_a_value_that_cannot_be_kept_is_a_failure(ours: RedisTaskBackend, kind: str, words: str) -> None:
-    result = jobs.give.enqueue(kind)
-    burst(ours, "default")
+@pytest.mark.parametrize("task", [jobs.give, jobs.agive], ids=["function", "coroutine"])
+def test_a_value_that_cannot_be_kept_fails_what_ran_and_does_not_run_it_again(
+    ours: RedisTaskBackend, queue: Queue, task: Any, kind: str, words: str
+) -> None:
+    jobs.ran.clear()
+    result = task.enqueue(kind)
+    each = attempt(ours)
+    outcome = asyncio.run(arun(each)) if task is jobs.agive else run(each)
+    assert outcome is not None
+    assert queue.settle(WORKER, [outcome]) == [True]
+    assert burst(ours, "default") == 0
+    assert jobs.ran == [kind]
     result.refresh()
     assert result.status == TaskResultStatus.FAILED
-    assert words in result.errors[0].traceback
-    assert kind == "long" or result.errors[0].exception_class is TypeError
+    (error,) = result.errors
+    assert error.exception_class is (TaskTooLarge if kind == "long" else TypeError)
+    assert "Error: it ran; its return value cannot be kept: " in error.traceback.replace("TooLarge", "Error")
+    assert words.format(task.name) in error.traceback
+    job = queue.get(result.id)
+    assert job is not None
+    assert job.reason == "its return value cannot be kept"
+
+
+@pytest.mark.parametrize("stop", [Stop.TIMEOUT, Stop.HAND_BACK])
+def test_what_ran_is_not_run_again_for_being_told_to_stop(ours: RedisTaskBackend, stop: Stop) -> None:
+    jobs.give.enqueue("number")
+    each = attempt(ours)
+    each.stop = stop
+    outcome = run(each)
+    assert isinstance(outcome, Failed)
+    assert outcome.reason == "its return value cannot be kept"
 
 
 def test_a_long_traceback_keeps_its_end(ours: RedisTaskBackend) -> None:
