@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from django.core.management.base import CommandParser
 
 from messaging.errors import BrokerError
-from messaging.management.terminal_command import FAILED, Subcommands, TerminalCommand, parser_of
+from messaging.exits import FAILED
+from messaging.management.terminal_command import Subcommands, TerminalCommand, parser_of
 from messaging.taskqueue import standing
 from messaging.taskqueue.queue import Queue
 

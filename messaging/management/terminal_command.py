@@ -13,12 +13,10 @@ from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFo
 from django.db import DatabaseError, InterfaceError
 
 from messaging.conf import conf
+from messaging.exits import CANNOT_START, DONE, FAILED
 from messaging.tables import lacking
 from messaging.terminal.output import Output, OutputLost, drop
 from messaging.terminal.screen import Paint
-
-DONE, FAILED, USAGE, CANNOT_START, UNHEALTHY, DRAIN_TIMED_OUT = 0, 1, 2, 3, 4, 5
-
 
 Subcommands: TypeAlias = "argparse._SubParsersAction[CommandParser]"
 

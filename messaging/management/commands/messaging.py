@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from messaging.errors import Misconfigured
+from messaging.exits import CANNOT_START
 from messaging.management.subcommands import (
     cancel,
     dead,
@@ -26,7 +27,7 @@ from messaging.management.subcommands import (
     subscribers,
     workers,
 )
-from messaging.management.terminal_command import CANNOT_START, TerminalCommand
+from messaging.management.terminal_command import TerminalCommand
 
 # In the order of --help.
 SUBCOMMANDS = (

@@ -25,13 +25,8 @@ from messaging.errors import (
     shown,
 )
 from messaging.event import Event
-from messaging.management.terminal_command import (
-    CANNOT_START,
-    DRAIN_TIMED_OUT,
-    FAILED,
-    USAGE,
-    TerminalCommand,
-)
+from messaging.exits import CANNOT_START, DRAIN_TIMED_OUT, FAILED, USAGE
+from messaging.management.terminal_command import TerminalCommand
 from messaging.payload import TEXT
 from messaging.publisher import prepare
 from messaging.sender import Prepared, send_one

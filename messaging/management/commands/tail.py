@@ -12,7 +12,8 @@ from django.core.management.base import CommandParser
 
 from messaging import connection, log
 from messaging.errors import Misconfigured
-from messaging.management.terminal_command import CANNOT_START, FAILED, TerminalCommand
+from messaging.exits import CANNOT_START, FAILED
+from messaging.management.terminal_command import TerminalCommand
 from messaging.terminal import lines
 from messaging.terminal.arguments import moment, seconds, whole
 from messaging.terminal.calling import Calls, Function, function_of

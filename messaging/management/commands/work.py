@@ -13,7 +13,8 @@ from messaging import connection
 from messaging.checks import check_settings
 from messaging.conf import conf
 from messaging.errors import Misconfigured
-from messaging.management.terminal_command import CANNOT_START, USAGE, TerminalCommand
+from messaging.exits import CANNOT_START, USAGE
+from messaging.management.terminal_command import TerminalCommand
 from messaging.probing import CannotBind, Probe, address
 from messaging.readyfile import CannotMake, ReadyFile
 from messaging.taskqueue.seam import DEFAULT_TASK_BACKEND_ALIAS

@@ -7,8 +7,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from messaging.exits import FAILED
 from messaging.management.about_queues import asking, queue_parser_of, who
-from messaging.management.terminal_command import FAILED, Subcommands, TerminalCommand
+from messaging.management.terminal_command import Subcommands, TerminalCommand
 from messaging.taskqueue.job import State
 from messaging.taskqueue.standing import find
 from messaging.terminal.screen import safe

@@ -11,9 +11,10 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from messaging.errors import TaskUnreadable
+from messaging.exits import FAILED, USAGE
 from messaging.management.about_queues import asking, chosen, queue_parser_of, title, who
 from messaging.management.dead_again import again, other_arguments
-from messaging.management.terminal_command import FAILED, USAGE, Subcommands, TerminalCommand
+from messaging.management.terminal_command import Subcommands, TerminalCommand
 from messaging.taskqueue.dead import Action, DeadFilter, Letter, Search, act, grouped, groups
 from messaging.taskqueue.headlines import headline
 from messaging.taskqueue.job import Job, State

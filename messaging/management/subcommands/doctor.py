@@ -11,7 +11,8 @@ from django.core.management.base import CommandParser
 
 from messaging.doctor import Diagnosis, examine
 from messaging.doctor.finding import NOTE, OK, PROBLEM, WARNING, Finding
-from messaging.management.terminal_command import FAILED, UNHEALTHY, Subcommands, TerminalCommand, parser_of
+from messaging.exits import FAILED, UNHEALTHY
+from messaging.management.terminal_command import Subcommands, TerminalCommand, parser_of
 from messaging.terminal.screen import Paint, counted, is_terminal, safe, width
 
 EPILOG = """examples:

@@ -8,8 +8,9 @@ from django.core.management.base import CommandParser
 
 from messaging import connection
 from messaging.conf import conf
+from messaging.exits import USAGE
 from messaging.management.about_queues import asking, queue_parser_of, who
-from messaging.management.terminal_command import USAGE, Subcommands, TerminalCommand
+from messaging.management.terminal_command import Subcommands, TerminalCommand
 from messaging.taskqueue import draining
 from messaging.taskqueue.draining import Asked, Wish
 from messaging.taskqueue.standing import SECONDS, all_queues, fleet, is_alive

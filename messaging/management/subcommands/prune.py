@@ -11,8 +11,9 @@ from redis.exceptions import RedisError
 
 from messaging import connection
 from messaging.conf import conf
+from messaging.exits import FAILED, USAGE
 from messaging.log import START, Position
-from messaging.management.terminal_command import FAILED, USAGE, Subcommands, TerminalCommand, parser_of
+from messaging.management.terminal_command import Subcommands, TerminalCommand, parser_of
 from messaging.pruner import Pruned, prune
 from messaging.terminal.arguments import number, whole
 from messaging.terminal.moments import clock

@@ -10,7 +10,8 @@ from django.db import DatabaseError, InterfaceError
 from django.db.models import QuerySet
 from django.db.models.functions import Left, Length
 
-from messaging.management.terminal_command import FAILED, USAGE, Subcommands, TerminalCommand, parser_of
+from messaging.exits import FAILED, USAGE
+from messaging.management.terminal_command import Subcommands, TerminalCommand, parser_of
 from messaging.models import Quarantine
 from messaging.quantities import size
 from messaging.quarantine import discard, entries, retry

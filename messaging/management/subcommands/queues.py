@@ -10,8 +10,9 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from messaging.errors import BrokerError
+from messaging.exits import FAILED, UNHEALTHY
 from messaging.management.about_queues import asking, chosen, queue_parser_of, table, title
-from messaging.management.terminal_command import FAILED, UNHEALTHY, Subcommands, TerminalCommand
+from messaging.management.terminal_command import Subcommands, TerminalCommand
 from messaging.quantities import span
 from messaging.taskqueue.standing import MAX_WAIT, Quantiles, Standing, look, paused_words, problems
 from messaging.terminal.arguments import number, seconds

@@ -10,8 +10,9 @@ from django.db import DatabaseError, InterfaceError
 from redis.exceptions import RedisError
 
 from messaging import connection
+from messaging.exits import FAILED, UNHEALTHY
 from messaging.management.subcommands import status
-from messaging.management.terminal_command import FAILED, UNHEALTHY, Subcommands, TerminalCommand, parser_of
+from messaging.management.terminal_command import Subcommands, TerminalCommand, parser_of
 from messaging.readers import standings
 
 EPILOG = """examples:

@@ -17,8 +17,9 @@ from redis.exceptions import RedisError
 
 from messaging import connection
 from messaging.errors import BrokerError
+from messaging.exits import FAILED, USAGE
 from messaging.log import Position
-from messaging.management.terminal_command import FAILED, USAGE, Subcommands, TerminalCommand, parser_of
+from messaging.management.terminal_command import Subcommands, TerminalCommand, parser_of
 from messaging.replayer import publish_again
 from messaging.restorer import restore
 from messaging.span import END, LogChanged, Replay, Totals

@@ -7,7 +7,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db import DatabaseError, InterfaceError
 
-from messaging.management.terminal_command import FAILED, USAGE, Subcommands, TerminalCommand, parser_of
+from messaging.exits import FAILED, USAGE
+from messaging.management.terminal_command import Subcommands, TerminalCommand, parser_of
 from messaging.readers import retire
 
 EPILOG = """examples:

@@ -8,8 +8,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from messaging.exits import UNHEALTHY
 from messaging.log import Position
-from messaging.management.terminal_command import UNHEALTHY, Subcommands, TerminalCommand, parser_of
+from messaging.management.terminal_command import Subcommands, TerminalCommand, parser_of
 from messaging.outbox import REASONS
 from messaging.quantities import capped
 from messaging.readers import ReaderStanding

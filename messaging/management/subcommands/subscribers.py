@@ -11,7 +11,8 @@ from django.db import DatabaseError, InterfaceError
 
 from messaging import subscribers
 from messaging.conf import conf
-from messaging.management.terminal_command import FAILED, Subcommands, TerminalCommand, parser_of
+from messaging.exits import FAILED
+from messaging.management.terminal_command import Subcommands, TerminalCommand, parser_of
 from messaging.models import Subscription
 from messaging.subscriptions import forget
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from messaging.exits import UNHEALTHY
 from messaging.management.about_queues import asking, queue_parser_of, table
-from messaging.management.terminal_command import UNHEALTHY, Subcommands, TerminalCommand
+from messaging.management.terminal_command import Subcommands, TerminalCommand
 from messaging.quantities import span
 from messaging.taskqueue.quantities import WorkerSeen
 from messaging.taskqueue.standing import all_queues, fleet, is_alive

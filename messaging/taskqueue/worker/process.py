@@ -17,8 +17,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from messaging.errors import BrokerError, MessagingError
+from messaging.exits import DONE, DRAIN_TIMED_OUT, STOPPING
 from messaging.loop import Loop, Outages, what_failed
-from messaging.standalone.supervisor import DRAIN_TIMED_OUT, DRAINED, STOPPING
 from messaging.taskqueue.job import Claim, Released
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.running import Stop
@@ -112,7 +112,7 @@ class Process:
             if self._end_at is not None and now >= self._end_at:
                 self._hand_back()
                 return DRAIN_TIMED_OUT
-        return DRAINED
+        return DONE
 
     @property
     def left_behind(self) -> bool:
