@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from django.core.management import load_command_class
+from django.core.management import get_commands, load_command_class
 from django.test import Client
 from pytest_django import Settings
 
@@ -33,9 +33,10 @@ def test_all_name_commands_and_options_that_there_are() -> None:
     found = [(file.name, command) for file in FILES for command in commands(file.read_text())]
     assert len(found) > 10
     for name, (command, *arguments) in found:
-        app = "django.core" if command in ("migrate", "check") else "messaging"
         try:
-            load_command_class(app, command).create_parser("manage.py", command).parse_args(arguments)
+            load_command_class(get_commands()[command], command).create_parser(
+                "manage.py", command
+            ).parse_args(arguments)
         except SystemExit:
             pytest.fail(f"{name}: manage.py {command} does not take {arguments}")
 
