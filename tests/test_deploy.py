@@ -7,7 +7,9 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from itertools import product
+from logging.config import DictConfigurator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import get_commands, load_command_class
@@ -98,6 +100,16 @@ def test_no_two_panels_of_the_dashboard_share_a_place() -> None:
 
 def squares(x: int, y: int, w: int, h: int) -> Iterator[tuple[int, int]]:
     return product(range(x, x + w), range(y, y + h))
+
+
+def test_the_page_names_the_loggers_that_there_are() -> None:
+    text = (FOLDER / "README.md").read_text()
+    code = "".join(path.read_text() for path in (ROOT / "messaging").rglob("*.py"))
+    there = set(re.findall(r'getLogger\("(messaging\.\w+)"\)', code))
+    assert set(re.findall(r"^\| `(messaging\.\w+)` \|", text, re.MULTILINE)) == there
+    given: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(# settings\.py\nLOGGING.*?)```", text, re.DOTALL)[0], given)  # noqa: S102 (a page of ours)
+    DictConfigurator(given["LOGGING"])
 
 
 def test_nginx_reads_its_file(tmp_path: Path) -> None:
