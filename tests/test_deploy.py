@@ -7,10 +7,12 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from itertools import product
+from logging.config import DictConfigurator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from django.core.management import load_command_class
+from django.core.management import get_commands, load_command_class
 from django.test import Client
 from pytest_django import Settings
 
@@ -33,9 +35,10 @@ def test_all_name_commands_and_options_that_there_are() -> None:
     found = [(file.name, command) for file in FILES for command in commands(file.read_text())]
     assert len(found) > 10
     for name, (command, *arguments) in found:
-        app = "django.core" if command in ("migrate", "check") else "messaging"
         try:
-            load_command_class(app, command).create_parser("manage.py", command).parse_args(arguments)
+            load_command_class(get_commands()[command], command).create_parser(
+                "manage.py", command
+            ).parse_args(arguments)
         except SystemExit:
             pytest.fail(f"{name}: manage.py {command} does not take {arguments}")
 
@@ -97,6 +100,16 @@ def test_no_two_panels_of_the_dashboard_share_a_place() -> None:
 
 def squares(x: int, y: int, w: int, h: int) -> Iterator[tuple[int, int]]:
     return product(range(x, x + w), range(y, y + h))
+
+
+def test_the_page_names_the_loggers_that_there_are() -> None:
+    text = (FOLDER / "README.md").read_text()
+    code = "".join(path.read_text() for path in (ROOT / "messaging").rglob("*.py"))
+    there = set(re.findall(r'getLogger\("(messaging\.\w+)"\)', code))
+    assert set(re.findall(r"^\| `(messaging\.\w+)` \|", text, re.MULTILINE)) == there
+    given: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(# settings\.py\nLOGGING.*?)```", text, re.DOTALL)[0], given)  # noqa: S102 (a page of ours)
+    DictConfigurator(given["LOGGING"])
 
 
 def test_nginx_reads_its_file(tmp_path: Path) -> None:

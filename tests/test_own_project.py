@@ -105,6 +105,8 @@ def test_a_project_of_ones_own(tmp_path: Path, broker: TestServer) -> None:
             login = {"username": "ann", "password": "ann", "next": "/messages/"}
             page = client.post(str(asked.url), data=csrf | login, follow_redirects=True)
             assert (page.status_code, page.url.path) == (200, "/messages/")
+            for path in re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text):
+                assert client.get(path).status_code == 200, path
             with client.stream("GET", "/messages/stream?channel=orders.*") as stream:
                 assert next(line for line in stream.iter_lines() if '"orders.created"' in line)
             eventually(lambda: "orders.created" in client.get("/admin/messaging/message/").text, every=0.2)
