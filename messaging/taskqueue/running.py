@@ -33,8 +33,10 @@ from messaging.errors import (
     UnsupportedValue,
     shown,
 )
+from messaging.rendering import visible
 from messaging.taskqueue.backend import RedisTaskBackend
 from messaging.taskqueue.backoff import asked_for, delay_of
+from messaging.taskqueue.headlines import headline_of
 from messaging.taskqueue.job import Claimed, Failed, JobError, Outcome, Released, Retry, Succeeded, error_of
 from messaging.taskqueue.options import Defaults, Effective, effective
 from messaging.taskqueue.payloads import decode_return, encode_return
@@ -133,8 +135,7 @@ def run(attempt: Attempt) -> Outcome | None:
         outcome = _succeeded(attempt, value)
     except BaseException as error:
         ending = _ended_by(attempt, error)
-        if ending.is_final:
-            finished(backend, result)
+        _failed(attempt, ending)
         return ending.outcome
     finished(backend, result)
     return outcome
@@ -152,8 +153,7 @@ async def arun(attempt: Attempt) -> Outcome | None:
         if isinstance(error, asyncio.CancelledError) and attempt.stop is None:
             raise
         ending = _ended_by(attempt, error)
-        if ending.is_final:
-            await afinished(backend, result)
+        await _afailed(attempt, ending)
         return ending.outcome
     await afinished(backend, result)
     return outcome
@@ -166,14 +166,36 @@ def interrupted(attempt: Attempt) -> Outcome | None:
         raise InterruptedError(f"interrupted: {attempt.stop}")
     except InterruptedError as error:
         ending = _ended_by(attempt, error)
-        if ending.is_final:
-            finished(attempt.backend, attempt.result)
+        _failed(attempt, ending)
         return ending.outcome
 
 
 class _Ending(NamedTuple):
     outcome: Outcome | None
     is_final: bool  # its result is FAILED, which the signal has to tell
+    late: TaskTimeout | None = None  # what was noted instead of the exception that told the task to stop
+
+
+def _failed(attempt: Attempt, ending: _Ending) -> None:
+    """The signal of a final failure, while the error that was noted is handled: Django logs that one."""
+    if ending.late is not None:
+        try:
+            raise ending.late
+        except TaskTimeout:
+            _failed(attempt, ending._replace(late=None))
+    elif ending.is_final:
+        finished(attempt.backend, attempt.result)
+
+
+async def _afailed(attempt: Attempt, ending: _Ending) -> None:
+    """:func:`_failed` in an event loop."""
+    if ending.late is not None:
+        try:
+            raise ending.late
+        except TaskTimeout:
+            await _afailed(attempt, ending._replace(late=None))
+    elif ending.is_final:
+        await afinished(attempt.backend, attempt.result)
 
 
 def _arguments(attempt: Attempt) -> list[Any]:
@@ -207,6 +229,7 @@ def _ended_by(attempt: Attempt, error: BaseException) -> _Ending:
     if attempt.stop is Stop.HAND_BACK and not attempt.has_run:
         _set(result, "status", TaskResultStatus.READY)
         return _Ending(Released(claimed.id, claimed.token), is_final=False)
+    late = None
     if attempt.stop is Stop.TIMEOUT and not attempt.has_run:
         late = TaskTimeout(f"took longer than {attempt.options.timeout:g} s")
         late.__cause__, late.__traceback__ = error, error.__traceback__
@@ -217,7 +240,7 @@ def _ended_by(attempt: Attempt, error: BaseException) -> _Ending:
     if isinstance(delay, str):
         _set(result, "finished_at", timezone.now())
         _set(result, "status", TaskResultStatus.FAILED)
-        return _Ending(Failed(claimed.id, claimed.token, noted, delay), is_final=True)
+        return _Ending(Failed(claimed.id, claimed.token, noted, delay), is_final=True, late=late)
     _set(result, "status", TaskResultStatus.READY)
     logger.warning(
         "Task id=%s path=%s failed in attempt %d of %d, again in %.1f s: %s",
@@ -226,7 +249,7 @@ def _ended_by(attempt: Attempt, error: BaseException) -> _Ending:
         failures_of(claimed),
         attempt.options.max_attempts,
         delay,
-        noted["class"],
+        visible(headline_of(noted)),
     )
     return _Ending(Retry(claimed.id, claimed.token, noted, int(delay * 1000)), is_final=False)
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from messaging.errors import InvalidCall, InvalidOption, shown
 from messaging.taskqueue.backoff import Backoff, check_backoff
 from messaging.taskqueue.options import (
+    LONGEST,
     check_count,
     check_database,
     check_errors,
@@ -107,20 +108,35 @@ class RedisTask(_Typed[P, R]):
         *,
         priority: int | None = None,
         queue_name: str | None = None,
-        run_after: datetime | timedelta | None = None,
+        run_after: Seconds | datetime | None = None,
         backend: str | None = None,
         **options: Unpack[TaskOptions],
     ) -> RedisTask[P, R]:
-        """A copy with other values. ``run_after`` may be a ``timedelta`` from now; ``options`` are the fields above."""
+        """A copy with other values. ``run_after`` may be seconds or a ``timedelta`` from now; ``options``: the fields
+        above."""
         if unknown := options.keys() - CHECKS.keys():
             raise TypeError(f"using() has no option {', '.join(map(repr, sorted(unknown)))}")
-        if isinstance(run_after, timedelta):
-            run_after = timezone.now() + run_after
-        given = {"priority": priority, "queue_name": queue_name, "run_after": run_after, "backend": backend}
+        at = None if run_after is None else self._begins(run_after)
+        given = {"priority": priority, "queue_name": queue_name, "run_after": at, "backend": backend}
         changes: dict[str, Any] = {
             name: value for name, value in (given | options).items() if value is not None
         }
         return replace(self, **changes)
+
+    def _begins(self, run_after: object) -> datetime:
+        if isinstance(run_after, datetime):
+            return run_after
+        seconds = run_after.total_seconds() if isinstance(run_after, timedelta) else run_after
+        if (
+            not isinstance(seconds, int | float)
+            or isinstance(seconds, bool)
+            or not -LONGEST <= seconds <= LONGEST
+        ):
+            raise InvalidTaskOption(
+                f"task {self.name!r}: run_after is a datetime, or a number of seconds or a timedelta from now, "
+                f"not {shown(run_after)}"
+            )
+        return timezone.now() + timedelta(seconds=seconds)
 
     def enqueue_many(self, calls: Iterable[tuple[Any, ...] | Mapping[str, Any]]) -> list[TaskResult[P, R]]:
         """One job for each of ``calls``, hundreds in a round trip: a tuple of positional arguments, or a mapping of

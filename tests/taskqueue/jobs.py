@@ -1,5 +1,6 @@
 """Tasks that the tests of the backend enqueue and run."""
 
+from asyncio import CancelledError
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -72,7 +73,13 @@ def fail(how: str = "ValueError") -> None:
         "GiveUp": GiveUp("hopeless"),
         "RetryAfter": RetryAfter(7, "busy"),
         "long": ValueError("x" * 100_000),
+        "lines": OSError("first \x1b[31mred\nsecond"),
     }[how]
+
+
+@task(backoff=0)
+def stopped() -> None:
+    raise CancelledError
 
 
 @task(max_attempts=3, backoff=2)

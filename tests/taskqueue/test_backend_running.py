@@ -233,6 +233,43 @@ def test_why_somebody_interrupts(ours: RedisTaskBackend) -> None:
     assert late.error["class"] == f"{TaskTimeout.__module__}.{TaskTimeout.__qualname__}"
 
 
+def test_the_line_of_a_retry_says_what_went_wrong(
+    ours: RedisTaskBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    for how in ("lines", "KeyboardInterrupt", "long"):
+        jobs.fail.enqueue(how)
+        run(attempt(ours))
+    lines, bare, long = (each.getMessage() for each in caplog.records if each.name == "messaging.work")
+    assert lines.endswith("in attempt 1 of 3, again in 0.0 s: OSError: first \\x1b[31mred second")
+    assert bare.endswith(": KeyboardInterrupt")
+    assert long.endswith("xxx…")
+    assert len(long) < 400
+
+
+@pytest.mark.parametrize("in_a_loop", [False, True], ids=["thread", "loop"])
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_the_log_says_that_it_took_too_long(
+    ours: RedisTaskBackend, caplog: pytest.LogCaptureFixture, attempts: int, in_a_loop: bool
+) -> None:
+    """Not only by which exception it was told to stop."""
+    jobs.stopped.using(timeout=2, max_attempts=attempts).enqueue()
+    each = attempt(ours)
+    each.stop = Stop.TIMEOUT
+    outcome = asyncio.run(arun(each)) if in_a_loop else run(each)
+    assert isinstance(outcome, (Failed, Retry))
+    assert outcome.error is not None
+    assert outcome.error["class"] == "messaging.errors.TaskTimeout"
+    said = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(said) == 1
+    if attempts == 2:
+        assert said[0].getMessage().endswith(": messaging.errors.TaskTimeout: took longer than 2 s")
+        return
+    assert said[0].exc_info
+    assert isinstance(said[0].exc_info[1], TaskTimeout)
+    assert str(said[0].exc_info[1]) == "took longer than 2 s"
+    assert isinstance(said[0].exc_info[1].__cause__, asyncio.CancelledError), "where it was is in the log too"
+
+
 @pytest.mark.anyio
 async def test_a_coroutine_that_is_cancelled(ours: RedisTaskBackend) -> None:
     hangs = asyncio.Event()
