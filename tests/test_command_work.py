@@ -1,6 +1,7 @@
 """`manage.py work` in a terminal: what it says, what it refuses. What it does with tasks: tests/taskqueue."""
 
 import socket
+import time
 from pathlib import Path
 
 import httpx
@@ -89,6 +90,19 @@ def test_an_outage_is_not_over_because_the_worker_ends(manage: Manage, broker: T
     worker.wait_for("Redis is away")
     worker.terminate()
     assert "over after" not in worker.stderr, worker.stderr
+    broker.start()
+
+
+def test_an_outage_neither_holds_up_its_end_nor_fails_it(manage: Manage, broker: TestServer) -> None:
+    worker = manage("work", "--drain-seconds", "3")
+    queue = standing.queue("default", "default")
+    eventually(queue.workers)
+    broker.stop()
+    worker.wait_for("Redis is away")
+    began = time.monotonic()
+    assert worker.terminate() == 0
+    assert time.monotonic() - began < 30
+    assert "was held is taken back by other workers" in worker.stderr, worker.stderr
     broker.start()
 
 
