@@ -240,6 +240,13 @@ class Operated:
             for worker, ms in beats
         ]
 
+    def owners(self, ids: Sequence[str]) -> dict[str, str]:
+        """Which workers hold these jobs now, without those that nobody holds."""
+        with translated(f"queue {self.name!r}"):
+            packed: list[Any] = self.client.hmget(self.key["jobs"], list(ids)) if ids else []
+        jobs = [calls.brief(name.encode(), each) for name, each in zip(ids, packed, strict=True)]
+        return {job.id: job.owner for job in jobs if job is not None and job.state is State.RUNNING}
+
     # -- changing
 
     def paused(self) -> Paused | None:

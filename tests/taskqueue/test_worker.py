@@ -193,6 +193,9 @@ def test_a_process_that_grows_too_large_is_replaced_after_its_tasks(
     job = workshop.ended(tasks.grow.enqueue(MEMORY_MB + 50))
     worker.wait_for(rf"process {job.result.decode()} ends after its \d+ tasks: it takes \d+ MB")
     eventually(lambda: not exists(int(job.result)))
+    eventually(
+        lambda: job.result.decode() not in {str(each.facts["pid"]) for each in workshop.queue().workers()}
+    )
 
 
 def test_a_process_that_somebody_ends_in_order_is_replaced(workshop: Workshop, worker: Process) -> None:
@@ -224,5 +227,6 @@ def test_while_it_drains_it_keeps_its_tasks_for_longer_than_a_lease(
     workshop.set("drained")
     assert worker.wait() == 0
     assert worker.stdout == ""
+    assert queue.workers() == workshop.queue("mail").workers() == []
     job = workshop.job(result)
     assert (job.state, len(job.attempts)) == (State.SUCCEEDED, 1)

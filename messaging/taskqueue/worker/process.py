@@ -64,9 +64,10 @@ class Process:
         self._plan = plan
         self._channel = channel
         self._worker = worker_id(plan.name, os.getpid(), orders.mark)
+        self._sources = Sources(plan.alias, plan.choice, found=lambda: self._feeder.wake())
         self._feeder = Feeder(
             backend_of(plan.alias),
-            Sources(plan.alias, plan.choice, found=lambda: self._feeder.wake()),
+            self._sources,
             worker=self._worker,
             slots=plan.concurrency,
             lease_ms=plan.lease_ms,
@@ -112,6 +113,8 @@ class Process:
             if self._end_at is not None and now >= self._end_at:
                 self._hand_back()
                 return DRAIN_TIMED_OUT
+        if self._channel.gone:
+            self._sign_off()
         return DONE
 
     @property
@@ -225,3 +228,9 @@ class Process:
         with suppress(BrokerError):
             for queue, outcomes in by_queue.items():
                 queue.settle(self._worker, outcomes)
+
+    def _sign_off(self) -> None:
+        """As the supervisor does for those that end before it."""
+        with suppress(BrokerError):
+            for queue in self._sources.seen():
+                queue.gone(self._worker)
