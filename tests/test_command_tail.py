@@ -215,7 +215,7 @@ def called(name: str, *arguments: str) -> tuple[Ran, list[object]]:
     return ran, heard.copy()
 
 
-@pytest.mark.django_db  # it looks after connections
+@pytest.mark.django_db(transaction=True)  # it looks after connections
 def test_a_function_is_called_with_each_event() -> None:
     publish_many([("orders.created", 1), ("updates", 2), ("orders.paid", {"id": 3})])
     ran, calls = called("hear", "orders.*")
@@ -225,7 +225,7 @@ def test_a_function_is_called_with_each_event() -> None:
     assert called("hear", "--count", "1")[1] == [1]
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_a_call_that_fails_is_told_and_the_next_one_is_made(broker: TestServer) -> None:
     bad = publish("orders.created", "bad")
     broker.client().xadd(keys.log(0), {"e": "nothing"})

@@ -110,7 +110,7 @@ async def test_coroutines_do_the_same_without_a_thread(
             await ours.aget_result(unknown)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("span", [30, 30.5, timedelta(seconds=30), 0, -30, timedelta(seconds=-30)])
+@pytest.mark.parametrize("span", [30, 30.5, timedelta(seconds=30), -30, timedelta(seconds=-30)])
 @pytest.mark.parametrize("use_tz", [True, False])
 def test_it_runs_after_so_many_seconds(
     ours: RedisTaskBackend, settings: Settings, span: float | timedelta, use_tz: bool
