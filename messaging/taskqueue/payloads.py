@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from datetime import date, time, timedelta
+from decimal import Decimal
+from pathlib import PurePath
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -23,6 +27,7 @@ class Body(msgspec.Struct, omit_defaults=True):
     options: dict[str, Any] = {}  # those that using() changed, see overrides.py
 
 
+_TEXTS = Decimal, UUID, date, time, timedelta, PurePath  # what str() of it says all about
 _encoder = msgspec.json.Encoder()
 _body_decoder = msgspec.json.Decoder(Body)
 
@@ -58,7 +63,17 @@ def plain(value: Any, where: str) -> Any:
         return plain(float(value), where)
     if isinstance(value, Sequence):
         return [plain(each, f"{where}[{index}]") for index, each in enumerate(value)]
-    raise UnsupportedValue(f"Unsupported type: {kind} at {where}: {shown(value)}")
+    raise UnsupportedValue(f"Unsupported type: {kind} at {where}: {shown(value)}; {_instead(value, where)}")
+
+
+def _instead(value: object, where: str) -> str:
+    """What to do about a value that JSON has no type for."""
+    verb = "return" if where.startswith("return value") else "pass"
+    if isinstance(value, _TEXTS):
+        return f"{verb} str() of it, or a key to look it up by"
+    if isinstance(value, Set):
+        return f"{verb} list() of it"
+    return f"{verb} a key to look it up by"
 
 
 def _key(key: object, where: str) -> str:

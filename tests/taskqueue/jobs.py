@@ -2,6 +2,7 @@
 
 from asyncio import CancelledError
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from messaging.errors import GiveUp, RetryAfter
@@ -38,6 +39,7 @@ def give(kind: str) -> Any:
     return {
         "function": give.func,
         "number": float("nan"),
+        "price": Decimal("9.90"),
         "keys": {1: 2},
         "long": "x" * 300_000,
         "broken": Broken(),

@@ -5,7 +5,9 @@ import dataclasses
 import math
 import types
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core.exceptions import SuspiciousOperation
@@ -184,13 +186,20 @@ def test_a_job_that_names_no_task(ours: RedisTaskBackend, path: str, error: type
     [
         ({1: 2}, r"key 1 at args\[0\]"),
         ([{"a": object()}], r"Unsupported type: <class 'object'> at args\[0\]\[0\]\['a'\]"),
-        (datetime.now(UTC), "Unsupported type"),
+        (datetime.now(UTC), r"Unsupported type.*; pass str\(\) of it, or a key to look it up by$"),
+        (
+            Decimal("9.90"),
+            r"<class 'decimal.Decimal'> at args\[0\]: Decimal\('9.90'\); pass str\(\) of it, or a key",
+        ),
+        ({"id": uuid4()}, r"<class 'uuid.UUID'> at args\[0\]\['id'\].*; pass str\(\) of it, or a key"),
+        ({1, 2}, r"Unsupported type: <class 'set'>.*; pass list\(\) of it$"),
+        (print, "Unsupported type.*; pass a key to look it up by$"),
         (math.nan, r"nan at args\[0\]"),
         (b"\xff", "UTF-8"),
         ("\ud800", "JSON form"),
         (10**5000, "JSON form"),
     ],
-    ids=["key", "object", "time", "nan", "bytes", "surrogate", "digits"],
+    ids=["key", "object", "time", "price", "uuid", "set", "function", "nan", "bytes", "surrogate", "digits"],
 )
 def test_an_argument_that_would_come_back_as_something_else(
     ours: RedisTaskBackend, argument: Any, named: str

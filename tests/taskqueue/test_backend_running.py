@@ -162,6 +162,7 @@ def test_full_jitter_doubles_up_to_its_end() -> None:
     [
         ("function", "Unsupported type: <class 'function'> at return value"),
         ("number", "nan at return value"),
+        ("price", "Decimal('9.90'); return str() of it, or a key to look it up by"),
         ("keys", "key 1 at return value"),
         ("long", "return values of tests.taskqueue.jobs.{} take 300,002 bytes"),
         ("broken", "OSError('the database is away')"),
