@@ -13,7 +13,7 @@ from messaging.admin.consoles import at
 from messaging.errors import TaskUnreadable
 from messaging.quantities import size, span
 from messaging.rendering import decoded, laid_out, preview, visible
-from messaging.taskqueue.headlines import headline
+from messaging.taskqueue.headlines import headline, why
 from messaging.taskqueue.job import Attempt, Job, State
 from messaging.taskqueue.payloads import Body, decode_body
 
@@ -88,7 +88,7 @@ def told(job: Job) -> dict[str, str]:
     return {
         "error": visible(error),
         "said": visible(
-            job.reason if error and job.state is State.DEAD else sentence(job)
+            why(job) if error and job.state is State.DEAD else sentence(job)
         ),  # a class once is enough
         "arguments": brief(job),
     }

@@ -5,11 +5,17 @@ from __future__ import annotations
 from messaging.taskqueue.job import Job, JobError
 
 LONGEST = 160  # characters
+GAVE_UP = "gave up"
 
 
 def headline(job: Job) -> str:
     """Class and message of the newest error of a whole job; "" if it has none."""
     return headline_of(job.errors[-1]) if job.errors else ""
+
+
+def why(job: Job) -> str:
+    """The reason of a whole dead letter, to stand after its headline: without the error's own words, which that has."""
+    return GAVE_UP if job.errors and job.reason.startswith(f"{GAVE_UP}: ") else job.reason
 
 
 def headline_of(error: JobError) -> str:

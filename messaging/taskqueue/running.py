@@ -36,7 +36,7 @@ from messaging.errors import (
 from messaging.rendering import visible
 from messaging.taskqueue.backend import RedisTaskBackend
 from messaging.taskqueue.backoff import asked_for, delay_of
-from messaging.taskqueue.headlines import headline_of
+from messaging.taskqueue.headlines import GAVE_UP, headline_of
 from messaging.taskqueue.job import Claimed, Failed, JobError, Outcome, Released, Retry, Succeeded, error_of
 from messaging.taskqueue.options import Defaults, Effective, effective
 from messaging.taskqueue.payloads import decode_return, encode_return
@@ -260,7 +260,7 @@ def retry_delay(attempt: Attempt, error: BaseException) -> float | str:
         return NOT_KEPT
     options, failures = attempt.options, failures_of(attempt.claimed)
     if isinstance(error, GiveUp):
-        return f"gave up: {error}" if type(error) is not GiveUp else "gave up"
+        return f"{GAVE_UP}: {error}" if type(error) is not GiveUp else GAVE_UP
     if options.give_up_on and isinstance(error, options.give_up_on):
         return f"gives up on {type(error).__name__}"
     if not isinstance(error, RetryAfter) and not isinstance(error, options.retry_on):

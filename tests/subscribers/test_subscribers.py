@@ -24,6 +24,7 @@ from messaging.taskchecks import check_tasks
 from messaging.taskqueue import Exponential
 from messaging.taskqueue.job import Failed
 from messaging.testing import run_tasks
+from tests.commands import run as run_command
 from tests.subscribers.conftest import TASKS, Dispatching
 
 
@@ -213,6 +214,9 @@ def test_a_payload_that_does_not_fit_is_a_dead_letter_at_once(dispatching: Dispa
     assert "messaging.errors.PayloadRefused" in ran.error
     assert "at `$.total`" in ran.error
     assert ran.outcome.reason.startswith("gave up: the payload of event")
+    (line,) = run_command("messaging", "dead", "list").out.splitlines()
+    assert line.count("the payload of event") == 1
+    assert line.endswith(", gave up")
 
 
 def test_a_coroutine_is_a_subscriber_too_and_what_fails_is_tried_again(dispatching: Dispatching) -> None:

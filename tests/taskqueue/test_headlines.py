@@ -2,7 +2,7 @@
 
 import pytest
 
-from messaging.taskqueue.headlines import LONGEST, headline
+from messaging.taskqueue.headlines import LONGEST, headline, why
 from messaging.taskqueue.job import Job, State, error_of
 
 HEAD = 'Traceback (most recent call last):\n  File "a.py", line 1\n'
@@ -29,3 +29,21 @@ def test_class_and_message_on_one_line(class_path: str, traceback: str, said: st
 
 def test_no_error() -> None:
     assert headline(Job(state=State.DEAD, task="t", reason="worker lost")) == ""
+
+
+@pytest.mark.parametrize(
+    ("reason", "has_error", "said"),
+    [
+        ("gave up: the payload of event 1 does not fit", True, "gave up"),
+        (
+            "gave up: the payload of event 1 does not fit",
+            False,
+            "gave up: the payload of event 1 does not fit",
+        ),
+        ("gave up", True, "gave up"),
+        ("failed 3 times", True, "failed 3 times"),
+    ],
+)
+def test_a_reason_does_not_say_again_what_the_headline_says(reason: str, has_error: bool, said: str) -> None:
+    errors = (error_of("a.B", "a.B: the payload of event 1 does not fit"),) if has_error else ()
+    assert why(Job(state=State.DEAD, task="t", reason=reason, errors=errors)) == said

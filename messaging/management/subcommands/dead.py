@@ -16,7 +16,7 @@ from messaging.management.about_queues import asking, chosen, queue_parser_of, t
 from messaging.management.dead_again import again, other_arguments
 from messaging.management.terminal_command import Subcommands, TerminalCommand
 from messaging.taskqueue.dead import Action, DeadFilter, Letter, Search, act, grouped, groups
-from messaging.taskqueue.headlines import headline
+from messaging.taskqueue.headlines import headline, why
 from messaging.taskqueue.job import Job, State
 from messaging.taskqueue.payloads import decode_body
 from messaging.taskqueue.quantities import DeadGroup
@@ -212,7 +212,7 @@ def _list(command: TerminalCommand, letters: list[Letter] | Search, options: dic
 
 
 def _why(job: Job) -> str:
-    return f"{headline(job) or job.cause}, {job.reason}" if job.reason != job.cause else job.reason
+    return f"{headline(job) or job.cause}, {why(job)}" if job.reason != job.cause else job.reason
 
 
 def _object(letter: Letter, job: Job) -> dict[str, Any]:
