@@ -2,7 +2,7 @@
 
 REDIS_URL             redis://, rediss:// or unix://     default: the embedded server's socket, var/valkey.sock
 DATABASE_URL          sqlite:/// or postgres://          default: var/db.sqlite3
-SECRET_KEY            signs sessions and forms           default: made once, kept in var/secret_key (mode 0600)
+SECRET_KEY            signs sessions, forms, tasks       default: made once, kept in var/secret_key (mode 0600)
 DEBUG                 true or false                      default: false
 ALLOWED_HOSTS         names, comma-separated             default: localhost,127.0.0.1,[::1]
 CSRF_TRUSTED_ORIGINS  https://name, comma-separated      default: none; needed behind a proxy that ends TLS
@@ -142,7 +142,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
     }
     try:
-        Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        Path(DATABASES["default"]["NAME"]).parent.mkdir(
+            mode=0o700, parents=True, exist_ok=True
+        )  # it holds sessions
     except OSError as error:
         raise ImproperlyConfigured(f"there is no place for the database: {error}") from error
 else:

@@ -50,11 +50,15 @@ _POSITIVE = (
     "MAX_EVENT_BYTES",
     "PUBLISH_BUDGET",
     "BREAKER_SECONDS",
+    "BREAKER_MAX_SECONDS",
     "MAX_LOG_ENTRIES",
     "REPLAY_ENTRIES",
     "BATCH_SIZE",
     "LEASE_SECONDS",
     "READER_SILENT_SECONDS",
+    "MAX_CAPTURE_BYTES",
+    "TASK_LEASE_SECONDS",
+    "EXPORT_ROWS",
     "LIVE_RING",
     "LIVE_PAYLOAD_BYTES",
     "LIVE_HEARTBEAT_SECONDS",
@@ -65,9 +69,10 @@ _POSITIVE = (
     "LIVE_RECHECK_SECONDS",
     "LIVE_TICKET_SECONDS",
 )
-
-
 _NOT_NEGATIVE = (
+    "OUTBOX_GRACE_SECONDS",
+    "TASK_STOP_SECONDS",
+    "LIVE_CATCH_UP",
     "PRUNE_DAYS",
     "PRUNE_ROWS",
     "READER_RETIRE_SECONDS",
@@ -123,7 +128,7 @@ def _ranges() -> Iterator[CheckMessage]:
     for name in _NOT_NEGATIVE:
         if not 0 <= getattr(conf, name) < math.inf:
             yield Error(
-                f"MESSAGING[{name!r}] must be 0 (never) or above, not {getattr(conf, name)!r}",
+                f"MESSAGING[{name!r}] must be 0 or above, not {getattr(conf, name)!r}",
                 id="messaging.E003",
             )
     if not conf.NAMESPACE or set(conf.NAMESPACE) & set("{}*?[]\\ "):

@@ -29,6 +29,7 @@ from redis.sentinel import SentinelConnectionPool
 from messaging.conf import conf
 from messaging.errors import Misconfigured
 
+ELSEWHERE_SECONDS = 2.0  # that another server than the broker's may take to answer
 _PASSWORD = re.compile(r"([?&]password=)[^&]*")
 _TARGET_KEYS = ("host", "port", "path", "db", "username", "password", "credential_provider")
 
@@ -110,13 +111,13 @@ def client(*, timeout: float = 5.0) -> redis.Redis:
     return redis.Redis(connection_pool=pool(timeout=timeout))
 
 
-def at(url: str, *, timeout: float = 2.0) -> redis.Redis:
+def at(url: str) -> redis.Redis:
     """A client of another server, such as a cache's; the caller closes it. ``ValueError`` for what is no Redis URL."""
     return redis.Redis.from_url(
         url,
         protocol=2,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
+        socket_timeout=ELSEWHERE_SECONDS,
+        socket_connect_timeout=ELSEWHERE_SECONDS,
         retry=Retry(NoBackoff(), 0),
     )
 

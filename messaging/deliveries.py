@@ -34,17 +34,6 @@ _tasks: dict[str, tuple[Subscriber, RedisTask[..., Any]]] = {}
 _encode = msgspec.json.Encoder().encode
 
 
-def path_of(name: str) -> str:
-    """A subscriber's name -> the import path of its task."""
-    return f"{__name__}.{name.replace('.', ':')}"
-
-
-def name_of(path: str) -> str | None:
-    """The way back; ``None`` for a task that is no subscriber's."""
-    module, _, name = path.rpartition(".")
-    return name.replace(":", ".") if module == __name__ else None
-
-
 def __getattr__(name: str) -> Any:
     """A task by the last part of its path."""
     subscriber = registered.get(name.replace(":", "."))

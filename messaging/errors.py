@@ -13,6 +13,7 @@ MessagingError
 │   └── BrokerRefused                  Redis answered with an error (ACL, READONLY, WRONGTYPE ...)
 ├── InvalidCall (ValueError)         a task cannot be enqueued as it was called: fix the call
 │   ├── InvalidOption                  an option of a task that cannot work
+│   ├── WrongArguments (TypeError)     more, fewer or other arguments than the task's function takes
 │   ├── UnsupportedValue (TypeError)   an argument or a return value that JSON cannot carry unchanged
 │   └── TaskTooLarge                   arguments or a return value larger than MAX_BYTES
 ├── TaskSays                         what a task raises to say how it goes on
@@ -127,6 +128,10 @@ class InvalidCall(MessagingError, ValueError):
 
 class InvalidOption(InvalidCall):
     """An option of a task that cannot work, with its name and value."""
+
+
+class WrongArguments(InvalidCall, TypeError):
+    """More, fewer or other arguments than the task's function takes; the message names the task and what is wrong."""
 
 
 class UnsupportedValue(InvalidCall, TypeError):

@@ -18,9 +18,11 @@ from redis.exceptions import RedisError
 from messaging import connection, exporter, places, redaction
 from messaging.live import query
 from messaging.live.access import may_hear
+from messaging.live.filters import Filter
+from messaging.live.rights import Rights, decider
 from messaging.live.threads import Threads
 from messaging.search import compile_search
-from messaging.views import VIEW, needs
+from messaging.views import NOT_HEARD, VIEW, needs
 
 logger = logging.getLogger("messaging.live")
 
@@ -40,7 +42,7 @@ _threads = Threads("export")
 @needs(VIEW)
 def place(request: HttpRequest) -> JsonResponse:
     """``?ms=`` (a moment) or ``?at=`` (a message), ``channel=`` as for the stream, ``before=`` so many messages ->
-    ``{"position", "oldest"}``: from where to open the stream."""
+    ``{"position", "oldest"}``: from where to open the stream. Rights are those of a stream: see ``admit``."""
     try:
         asked = query.read(request)
         before = _number(request, "before", 40, most=MOST_BEFORE)
@@ -49,10 +51,13 @@ def place(request: HttpRequest) -> JsonResponse:
         return JsonResponse({"error": str(error)}, status=400)
     client = connection.client(timeout=2.0)
     try:
+        filter_ = _heard(request.user, asked.filter)
         if location := request.GET.get("at"):
-            found = places.at_message(client, location, asked.filter, before=before)
+            found = places.at_message(client, location, filter_, before=before)
         else:
-            found = places.at_moment(client, ms, asked.filter, before=before)
+            found = places.at_moment(client, ms, filter_, before=before)
+    except places.Unheard:
+        return JsonResponse({"error": NOT_HEARD}, status=403)
     except places.Elsewhere as error:
         return JsonResponse({"error": str(error)}, status=404)
     except AWAY as error:
@@ -105,6 +110,17 @@ async def _on_a_thread(lines: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Chunk by chunk: no thread and no database connection is held while the client takes its time."""
     while (chunk := await _threads.run(lambda: next(lines, None))) is not None:
         yield chunk
+
+
+def _heard(user: Any, filter_: Filter) -> Filter:
+    """Of the filter what this user may hear; :class:`~messaging.places.Unheard` for a name that is not."""
+    decide = decider()
+    if decide is None:
+        return filter_
+    rights = Rights(user, decide)
+    if not all(map(rights.ask, filter_.names)):
+        raise places.Unheard
+    return filter_.within(rights).blocking()
 
 
 def _number(request: HttpRequest, name: str, default: int, *, most: int) -> int:

@@ -94,7 +94,7 @@ QUEUE = (
     ("succeeded", "ZSET id by the time it is dropped"),
     ("cancelled", "ZSET, the same"),
     ("expired", "ZSET, the same"),
-    ("ctl", "HASH: sequence, pause, sizes, what was dropped, cursor of the reconciler"),
+    ("ctl", "HASH: sequence, pause, sizes, what was dropped, cursor and times of the sweeper, confirmations"),
     ("marker", "ZSET: what waiting workers block on"),
     ("stats", "HASH minute:name -> count, and hour:h:name"),
     ("groups", "HASH task NUL error class -> dead letters"),
@@ -122,6 +122,11 @@ def asked(alias: str, worker: str) -> str:
 def queue(alias: str, name: str) -> tuple[str, ...]:
     """All keys of one queue, in the order of ``QUEUE``."""
     return _queue(conf.NAMESPACE, alias, name)
+
+
+def parts(alias: str, name: str) -> dict[str, str]:
+    """The same by their names in ``QUEUE``."""
+    return dict(zip((part for part, _ in QUEUE), queue(alias, name), strict=True))
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,7 @@
-"""Capture, relay and outbox -> one supervised service that can be stopped. Many may run; one is in charge."""
+"""Capture, relay, outbox, ordered channels, pruning and the duties for tasks -> one supervised service.
+
+It can be stopped at any time. Many may run; one is in charge.
+"""
 
 from __future__ import annotations
 

@@ -46,6 +46,8 @@ class Position(NamedTuple):
 
 
 START = Position(0, 0)
+# What a column holds of either number; a stream takes up to 2**64 - 1 from whoever gives an id by hand.
+LARGEST_STORED = 2**63 - 1
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -137,14 +139,9 @@ def _refused_by_acl(count: int) -> None:
 # -- reading ------------------------------------------------------------------------------------------------------
 
 
-def read(
-    client: redis.Redis, partition: int, after: Position, *, count: int, block_ms: int | None
-) -> list[Entry]:
-    """Up to ``count`` entries behind a position, oldest first; waits up to ``block_ms`` for the first."""
-    block = () if block_ms is None else ("BLOCK", block_ms)
-    reply = client.execute_command(
-        "XREAD", "COUNT", count, *block, "STREAMS", keys.log(partition), str(after)
-    )
+def read(client: redis.Redis, partition: int, after: Position, *, count: int) -> list[Entry]:
+    """Up to ``count`` entries behind a position, oldest first; does not wait for any."""
+    reply = client.execute_command("XREAD", "COUNT", count, "STREAMS", keys.log(partition), str(after))
     return entries_of(partition, stream_of(reply))
 
 

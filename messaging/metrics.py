@@ -27,8 +27,9 @@ from messaging.live.counters import counters
 from messaging.live.limits import caps, limits
 from messaging.log import Position
 from messaging.models import Cursor
+from messaging.quantities import COUNTED
 from messaging.questions import Questions
-from messaging.status import COUNTED, LogStatus, StoreStatus, log_status, store_status
+from messaging.status import LogStatus, StoreStatus, log_status, store_status
 
 SCRAPE_SECONDS = 0.95
 REDIS_SECONDS = 0.5  # of silence

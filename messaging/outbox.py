@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import redis
-from django.db import DatabaseError, connections, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import DatabaseError, transaction
 from django.db.models import F
 
 from messaging import log
+from messaging.commits import Patience, send_after_commit
 from messaging.conf import conf
 from messaging.errors import BrokerError
 from messaging.event import Event, encode
@@ -42,36 +42,9 @@ REASONS = {  # why the listener had to send a row
     "lost": "it had been sent, and the relay did not find it in the log",
 }
 
-_waits = False  # could this process not send what it wrote last?
+_patience = Patience("message")
 
-
-# An event's id and source. The key of its row may be another row's after a rollback to a savepoint.
-_Name = tuple[str, str]
-
-
-class _AfterCommit:
-    """What one :func:`put` leaves to be done after the commit. Those of one transaction share ``waiting``: whichever
-    is called first sends for all of them, and what a savepoint took back is not found when it is read.
-
-    Rows are remembered by their events. SQLite gives the keys that a savepoint took back once more, maybe to another
-    process: its row would be sent from here, out of its order, and an ordered one past those before it.
-    """
-
-    def __init__(self, using: str, ids: Sequence[_Name], waiting: list[_Name]) -> None:
-        self.using = using
-        self.waiting = waiting
-        self.__qualname__ = "messaging.outbox"  # Django 5.2 names a robust callback that fails by it
-        self._ids = ids
-        waiting += ids
-
-    def __call__(self) -> None:
-        if connections[
-            self.using
-        ].in_atomic_block:  # a TestCase plays the commit, for the callbacks that it captured
-            _send_now(self._ids, using=self.using)
-            return
-        ids, self.waiting[:] = list(self.waiting), []
-        _send_now(ids, using=self.using)
+_Name = tuple[str, str]  # an event's id and source
 
 
 def put(prepared: Sequence[Prepared]) -> list[Event]:
@@ -95,11 +68,7 @@ def put(prepared: Sequence[Prepared]) -> list[Event]:
     ids = [(row.event_id, row.source) for row in rows if not row.ordered]
     if not ids:
         return [event for event, _ in prepared]
-    connection = connections[using]
-    if connection.in_atomic_block:
-        transaction.on_commit(_AfterCommit(using, ids, _waiting(connection)), using=using, robust=True)
-    elif connection.get_autocommit():
-        _send_now(ids, using=using)
+    send_after_commit("messaging.outbox", lambda names: _send_now(names, using=using), ids, using=using)
     return [event for event, _ in prepared]
 
 
@@ -114,23 +83,8 @@ def _write(rows: list[Message], *, using: str) -> None:
     )
 
 
-def in_transaction() -> bool:
-    """Is a transaction open in this thread, so that a message has to wait for its commit?"""
-    connection = connections[conf.DATABASE]
-    return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
-
-
-def _waiting(connection: BaseDatabaseWrapper) -> list[_Name]:
-    """The rows of this transaction that wait for its commit."""
-    for _, function, *_ in reversed(connection.run_on_commit):
-        if isinstance(function, _AfterCommit):
-            return function.waiting
-    return []
-
-
 def _send_now(ids: Sequence[_Name], *, using: str) -> None:
-    """Try once. What cannot be sent stays pending, and the sweeper sends it. Said once, not for each request."""
-    global _waits
+    """Try once. What cannot be sent stays pending, and the sweeper sends it."""
     for start in range(0, len(ids), SEND_ROWS):
         some = set(ids[start : start + SEND_ROWS])
         rows = Message.objects.using(using).filter(
@@ -142,13 +96,10 @@ def _send_now(ids: Sequence[_Name], *, using: str) -> None:
                 using=using,
             )
         except (BrokerError, DatabaseError) as error:
-            log_it = logger.debug if _waits else logger.warning
-            log_it("%d messages, and those that follow, wait in the outbox: %s", len(ids) - start, error)
-            _waits = True
+            _patience.failed(len(ids) - start, error)
             return
-    if ids and _waits:
-        _waits = False
-        logger.warning("messages of the outbox are sent again")
+    if ids:
+        _patience.succeeded()
 
 
 def send_rows(rows: Sequence[Message], *, using: str) -> int:
@@ -247,8 +198,3 @@ def _note_why(ids: Sequence[int], *, using: str) -> None:
     rows = Message.objects.using(using).pending().filter(pk__in=ids)
     rows.filter(sends=0).exclude(resent="unsent").update(resent="unsent")
     rows.filter(sends__gt=0).exclude(resent="lost").update(resent="lost")
-
-
-def pending_count(*, using: str | None = None) -> int:
-    """How many rows wait."""
-    return Message.objects.using(using or conf.DATABASE).pending().count()

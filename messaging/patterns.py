@@ -80,10 +80,15 @@ def _signed(byte: int) -> int:
 
 
 def _one_of(members: frozenset[int]) -> bytes:
-    """Bytes -> an expression for any one of them."""
+    """Bytes -> an expression for any one of them. It grows with the glob, not with what the set matches: a pattern
+    comes from whoever opens a stream, and an expression takes time to compile."""
     if not members:
         return b"(?!)"
-    return b"[%b]" % b"".join(re.escape(bytes((each,))) for each in sorted(members))
+    if len(members) == len(_ALL):
+        return b"."
+    ends = [each for each in sorted(members) if each + 1 not in members]
+    starts = [each for each in sorted(members) if each - 1 not in members]
+    return b"[%b]" % b"".join(b"\\x%02x-\\x%02x" % each for each in zip(starts, ends, strict=True))
 
 
 def raw(text: str) -> bytes:

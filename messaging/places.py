@@ -14,11 +14,11 @@ from redis.exceptions import RedisError
 
 from messaging import connection, log
 from messaging.conf import conf
-from messaging.frames import Place, Where, format_id
+from messaging.frames import Place, Where, channel_of, format_id
 from messaging.live import history
 from messaging.live.filters import Filter
 from messaging.live.ring import Item
-from messaging.log import START, Position
+from messaging.log import LARGEST_STORED, START, Position
 from messaging.models import Message
 
 logger = logging.getLogger("messaging.live")
@@ -29,6 +29,10 @@ _LAST_SEQ = 2**64 - 1
 
 class Elsewhere(Exception):
     """A stream cannot show it; the sentence says why."""
+
+
+class Unheard(Exception):
+    """Whoever asks may not read its channel."""
 
 
 class Found(NamedTuple):
@@ -60,7 +64,8 @@ def at_moment(client: redis.Redis, ms: int, filter_: Filter, *, before: int) -> 
 
 
 def at_message(client: redis.Redis, location: str, filter_: Filter, *, before: int) -> Found:
-    """From so many messages before one. Raises :class:`Elsewhere`, and what redis-py and the database raise."""
+    """From so many messages before one. Raises :class:`Elsewhere`, :class:`Unheard` where the filter has rights, and
+    what redis-py and the database raise."""
     number, _, rest = location.partition(".")
     try:
         partition, own = int(number), Position.parse(rest)
@@ -70,19 +75,28 @@ def at_message(client: redis.Redis, location: str, filter_: Filter, *, before: i
         raise Elsewhere("There is no such place.")
     bounds = [log.bounds(client, each) for each in log.partitions()]
     epoch = bounds[partition].epoch
-    if not log.between(client, partition, own, own, count=1):
+    if entries := log.between(client, partition, own, own, count=1):
+        _check_heard(filter_, {channel_of(entries[0].body)})
+    else:
         rows = Message.objects.using(conf.DATABASE).filter(
-            partition=partition, log_ms=min(own.ms, 2**63 - 1), log_seq=min(own.seq, 2**63 - 1)
+            partition=partition, log_ms=min(own.ms, LARGEST_STORED), log_seq=min(own.seq, LARGEST_STORED)
         )
-        epochs = set(rows.values_list("epoch", flat=True))
-        if not epochs:
+        found = list(rows.values_list("epoch", "channel"))
+        _check_heard(filter_, {channel for _, channel in found})
+        if not found:
             raise Elsewhere("This message is neither in the log nor stored any more.")
-        if epoch not in epochs:
+        if epoch not in {each for each, _ in found}:
             raise Elsewhere("This message is from before the log started anew: only its own page has it.")
     origin = tuple(
         Place(each.epoch, *(own if at == partition else (own.ms, 0))) for at, each in enumerate(bounds)
     )
     return _found(client, origin, filter_, before + 1)
+
+
+def _check_heard(filter_: Filter, channels: set[str | None]) -> None:
+    """``None`` is the channel of an entry that could not be read."""
+    if filter_.rights is not None and not all(filter_.rights.ask(channel or "") for channel in channels):
+        raise Unheard
 
 
 def _found(client: redis.Redis, origin: Where, filter_: Filter, before: int) -> Found:
@@ -109,7 +123,7 @@ def _older(partition: int, place: Place, filter_: Filter, count: int) -> Place:
     rows = (
         Message.objects.using(conf.DATABASE)
         .filter(epoch=place.epoch, partition=partition, log_ms__lte=place.ms)
-        .exclude(log_ms=place.ms, log_seq__gt=min(place.seq, 2**63 - 1))
+        .exclude(log_ms=place.ms, log_seq__gt=min(place.seq, LARGEST_STORED))
         .order_by("-log_ms", "-log_seq")
         .only("channel", "log_ms", "log_seq")[:CONTEXT_ROWS]
     )

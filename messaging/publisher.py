@@ -9,6 +9,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 
 from messaging import outbox as outbox_rows
+from messaging.commits import in_transaction
 from messaging.conf import conf
 from messaging.errors import InvalidAttribute, MessageTooLarge, shown
 from messaging.event import Event, encode, new_event
@@ -109,4 +110,4 @@ def _wants_row(asked: bool | None, prepared: list[Prepared]) -> bool:
                     f"outbox=False: channel {shown(event.channel)} is ordered, and leaves through the outbox only"
                 )
             return True
-    return outbox_rows.in_transaction() if asked is None else asked
+    return in_transaction(conf.DATABASE) if asked is None else asked

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from django.utils import timezone
+
+COUNTED = 10_000  # rows are counted up to this, so that a look costs little
+
+
+def capped(count: int) -> str:
+    """Rows that were counted so: 9,999 or "10,000 or more"."""
+    return f"{COUNTED:,} or more" if count >= COUNTED else f"{count:,}"
 
 
 def size(count: int) -> str:
@@ -30,9 +37,9 @@ def span(milliseconds: float) -> str:
     return f"{sign}{count / 86_400_000:,.0f} d"
 
 
-def moment(time: datetime) -> str:
-    """A time with milliseconds in the current time zone: 2026-01-31 14:03:22.125 UTC."""
-    local = timezone.localtime(time)
+def moment(time: datetime, zone: tzinfo | None = None) -> str:
+    """A time with milliseconds, in the current time zone if in no other one: 2026-01-31 14:03:22.125 UTC."""
+    local = timezone.localtime(time, zone)
     return f"{local.replace(tzinfo=None).isoformat(' ', 'milliseconds')} {local.tzname()}"
 
 

@@ -26,7 +26,7 @@ logger = logging.getLogger("messaging.listen")
 RELAY = "relay"
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class ReaderStanding(msgspec.Struct, frozen=True, kw_only=True):
     """Where a reader stands in a partition."""
 
     reader: str
@@ -50,7 +50,7 @@ def slowest(partition: int, epoch: str, position: Position) -> Position:
     return position
 
 
-def standings(client: redis.Redis) -> list[Standing]:
+def standings(client: redis.Redis) -> list[ReaderStanding]:
     """All readers, the relay included; raises what redis-py and the database raise."""
     cursors = Cursor.objects.using(conf.DATABASE).order_by("reader", "partition")
     return list(_standings(client, list(cursors)))
@@ -81,17 +81,17 @@ def retire_silent(client: redis.Redis, partition: int) -> list[str]:
     return [each.reader for each in gone]
 
 
-def _standings(client: redis.Redis, cursors: list[Cursor]) -> Iterator[Standing]:
+def _standings(client: redis.Redis, cursors: list[Cursor]) -> Iterator[ReaderStanding]:
     epochs = {each: log.bounds(client, each).epoch for each in {cursor.partition for cursor in cursors}}
     seconds, microseconds = client.time() if cursors else (0, 0)  # positions are of Redis's clock
     now = seconds + microseconds / 1e6
     for cursor in cursors:
         ours = bool(cursor.epoch) and cursor.epoch == epochs[cursor.partition]
         at = Position(cursor.log_ms, cursor.log_seq) if ours else START
-        unread = log.read(client, cursor.partition, at, count=1, block_ms=None)
+        unread = log.read(client, cursor.partition, at, count=1)
         behind = max(0.0, now - unread[0].position.ms / 1000) if unread else 0.0
         still = behind if cursor.moved_at is None else time.time() - cursor.moved_at.timestamp()
-        yield Standing(
+        yield ReaderStanding(
             reader=cursor.reader,
             partition=cursor.partition,
             position=str(at) if at > START else None,

@@ -8,17 +8,16 @@ from typing import NamedTuple
 import redis
 
 from messaging import keys, log
-from messaging.log import Entry, Position
-
-# Of a position's two numbers; a stream takes up to 2**64 - 1 from whoever gives an id by hand.
-LARGEST = 2**63 - 1
+from messaging.log import LARGEST_STORED, Entry, Position
 
 
 class OutOfReach(ValueError):
     """The next entry has a position that no column holds: ``position``."""
 
     def __init__(self, position: Position) -> None:
-        super().__init__(f"the log has an entry at {position}, and no table takes a number above {LARGEST}")
+        super().__init__(
+            f"the log has an entry at {position}, and no table takes a number above {LARGEST_STORED}"
+        )
         self.position = position
 
 
@@ -56,7 +55,7 @@ def read(client: redis.Redis, partition: int, after: Position, *, count: int, bl
 
 def _within_reach(entries: list[Entry]) -> list[Entry]:
     for number, entry in enumerate(entries):
-        if entry.position.ms > LARGEST or entry.position.seq > LARGEST:
+        if entry.position.ms > LARGEST_STORED or entry.position.seq > LARGEST_STORED:
             if number == 0:
                 raise OutOfReach(entry.position)
             return entries[:number]

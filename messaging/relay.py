@@ -13,16 +13,14 @@ from django.db import DatabaseError, connections, transaction
 from messaging import keys, log, reading, scripts, storage
 from messaging.conf import conf
 from messaging.continuity import REASONS, Stand, judge
-from messaging.cursors import LostFence
+from messaging.cursors import OwnCursor
 from messaging.decoder import NotAnEvent
-from messaging.eviction import evict
 from messaging.log import Entry, Position
-from messaging.models import Cursor, Gap, Quarantine
-from messaging.readers import retire_silent, slowest
+from messaging.models import Gap, Quarantine
+from messaging.readers import RELAY, retire_silent, slowest
 
 logger = logging.getLogger("messaging.listen")
 
-READER = "relay"
 BATCH_BYTES = 8 * 1024 * 1024  # of entries held at a time; big events make small batches
 KNOWN_CHANNELS = 10_000  # names remembered, so that the table of channels is not asked again
 KEPT_ENTRIES = 10_000  # before those that get new positions
@@ -48,7 +46,7 @@ class Relay:
         self.stored = 0  # entries, since this relay was made
         self.caught_up = False  # did the last read reach the end?
         self._stand = Stand("", "", log.START)
-        self._fence = 0
+        self._cursor = OwnCursor(RELAY, partition)
         self._count = 100  # entries of the next read: grows and shrinks with the size of events
         self._known_channels: set[str] = set()
         self._until_trim = 0
@@ -61,28 +59,11 @@ class Relay:
 
     def take_over(self) -> None:
         """Raise the fence: from here on, a relay that believes to be in charge is refused by the database."""
-        using = conf.DATABASE
-        with transaction.atomic(using=using):
-            evict(connections[using], seconds=conf.LEASE_SECONDS)
-            cursor, _ = (
-                Cursor.objects.using(using)
-                .select_for_update()
-                .get_or_create(reader=READER, partition=self.partition)
-            )
-            cursor.fence += 1
-            cursor.save(using=using, update_fields=["fence"])
-        self._take(cursor)
+        self._stand = self._cursor.take_over(evicting=True)
 
     def reload(self) -> None:
         """Read the position back after an error: a COMMIT whose answer was lost may have moved it."""
-        cursor = Cursor.objects.using(conf.DATABASE).filter(reader=READER, partition=self.partition).first()
-        if cursor is None or cursor.fence != self._fence:
-            raise LostFence(f"partition {self.partition}: another listener has taken it over")
-        self._take(cursor)
-
-    def _take(self, cursor: Cursor) -> None:
-        self._fence = cursor.fence
-        self._stand = Stand(cursor.epoch, cursor.run_id, Position(cursor.log_ms, cursor.log_seq))
+        self._stand = self._cursor.reload()
 
     def step(self, *, block_ms: int) -> int:
         """Read one batch and store it; how many entries. Waits up to ``block_ms`` for the first.
@@ -118,7 +99,7 @@ class Relay:
     def _renumber(self, error: reading.OutOfReach) -> None:
         """Entries that could not be stored where they stand, since the cursor could not get there either."""
         keep = (
-            KEPT_ENTRIES if max(self.position) < reading.LARGEST // 2 else 0
+            KEPT_ENTRIES if max(self.position) < log.LARGEST_STORED // 2 else 0
         )  # or the next would be there again
         moved = scripts.renumber(self._client, self.partition, first=str(error.position), keep=keep)
         self.caught_up = False
@@ -238,14 +219,7 @@ class Relay:
 
     def _move(self, stand: Stand) -> None:
         """Compare-and-set of where we stand, or :class:`LostFence`."""
-        database = connections[conf.DATABASE]
-        now = database.ops.adapt_datetimefield_value(datetime.now(UTC))
-        was = (READER, self.partition, self._fence, self._stand.epoch, *self.position)
-        with database.cursor() as cursor:
-            cursor.execute(_MOVE, (stand.epoch, stand.run_id, *stand.position, now, *was))
-            moved = cursor.rowcount
-        if not moved:
-            raise LostFence(f"partition {self.partition} was moved on by another listener")
+        self._cursor.move(self._stand, stand)
 
     def _adapt(self, entries: Sequence[Entry]) -> None:
         """Size the next read so that it holds about ``BATCH_BYTES`` at the most."""
@@ -272,10 +246,3 @@ class Relay:
                 crowded=most // 2,
                 seconds=seconds,
             )
-
-
-# The ORM takes 0.3 ms to say this, a third of what a small batch costs.
-_MOVE = (
-    f"UPDATE {Cursor._meta.db_table} SET epoch = %s, run_id = %s, log_ms = %s, log_seq = %s, moved_at = %s "  # noqa: S608
-    'WHERE reader = %s AND "partition" = %s AND fence = %s AND epoch = %s AND log_ms = %s AND log_seq = %s'
-)

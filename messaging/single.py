@@ -10,22 +10,21 @@ from typing import Any, NamedTuple
 
 import msgspec
 from django.db.models import Q, QuerySet
-from django.template.defaultfilters import filesizeformat
 from redis.exceptions import RedisError
 
 from messaging import connection, log, redaction, rendering, rows
+from messaging.conf import conf
 from messaging.decoder import NotAnEvent
 from messaging.errors import BrokerUnavailable
 from messaging.event import encode
-from messaging.log import Entry, Position
+from messaging.log import LARGEST_STORED, Entry, Position
 from messaging.models import Message
 from messaging.payload import TEXT
+from messaging.quantities import moment, size, span
 
 LATE_MS = 1_000  # from the event's own time to the log; the live page draws the same lines
 VERY_LATE_MS = 10_000
 
-_UNITS = {1: "ms", 1e3: "s", 6e4: "min", 36e5: "h"}
-_LARGEST = 2**63 - 1  # of the columns
 _SHOWN = 64 * 1024  # characters of an entry that is not an event
 
 
@@ -73,7 +72,8 @@ def at(location: str) -> Single | None:
     if position is None:
         return None
     row = (
-        Message.objects.filter(partition=partition, log_ms=position.ms, log_seq=position.seq)
+        Message.objects.using(conf.DATABASE)
+        .filter(partition=partition, log_ms=position.ms, log_seq=position.seq)
         .order_by("-pk")
         .first()
     )
@@ -95,7 +95,7 @@ def _parsed(location: str) -> tuple[int, Position | None]:
         number = int(partition) if partition.isdecimal() and len(partition) < 6 else -1
     except ValueError:
         return -1, None
-    if number < 0 or max(position) > _LARGEST:
+    if number < 0 or max(position) > LARGEST_STORED:
         return -1, None
     return number, position
 
@@ -131,10 +131,10 @@ def page(found: Single) -> dict[str, Any]:
         if error
         else rendering.raw(row.payload, row.binary),
         "is_cut": rendering.is_cut(row.payload, row.binary),
-        "size_text": filesizeformat(len(found.envelope if error else row.payload_bytes)),
+        "size_text": size(len(found.envelope if error else row.payload_bytes)),
         "logged_text": _moment(row.logged_at),
         "time_text": _moment(row.time),
-        "delay": "" if delay is None else _span(delay),
+        "delay": "" if delay is None else span(delay),
         "late": "" if delay is None or delay < LATE_MS else "bad" if delay >= VERY_LATE_MS else "warn",
         "facts": list(_facts(row)),
         "earlier": _neighbour(row, later=False),
@@ -157,28 +157,14 @@ def _facts(row: Message) -> Iterator[tuple[str, str]]:
 
 
 def _moment(time: datetime | None) -> str:
-    return "" if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
-
-
-def _span(ms: int) -> str:
-    """A span in one unit; negative when the publisher's clock is ahead of Redis's."""
-    for limit, unit, digits in (
-        (1e3, 1, 0),
-        (1e4, 1e3, 1),
-        (12e4, 1e3, 0),
-        (72e5, 6e4, 0),
-        (1728e5, 36e5, 0),
-    ):
-        if abs(ms) < limit:
-            return f"{ms / unit:.{digits}f} {_UNITS[unit]}"
-    return f"{ms / 864e5:.0f} d"
+    return "" if time is None else moment(time, UTC)
 
 
 def _neighbour(row: Message, *, later: bool) -> Message | None:
     """The next stored message of the same channel in the order of the log."""
     if row.log_ms is None or not row.channel:
         return None
-    same: QuerySet[Message] = Message.objects.filter(channel=row.channel)
+    same: QuerySet[Message] = Message.objects.using(conf.DATABASE).filter(channel=row.channel)
     if later:
         behind = Q(log_ms=row.log_ms, log_seq__gt=row.log_seq) | Q(log_ms__gt=row.log_ms)
         return same.filter(behind, log_ms__gte=row.log_ms).order_by("log_ms", "log_seq").only("pk").first()

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import redis
 
 from messaging import keys, log
-from messaging.log import START, Entry, Position
+from messaging.log import LARGEST_STORED, START, Entry, Position
 from messaging.patterns import matches_any
 
 PAGE_ENTRIES = 500
 PAGE_BYTES = 4 * 1024 * 1024
-END = Position(2**63 - 1, 2**63 - 1)  # of what a column holds
+END = Position(LARGEST_STORED, LARGEST_STORED)
 
 
 class Replay(NamedTuple):

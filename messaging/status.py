@@ -18,18 +18,16 @@ from messaging.live.limits import caps
 from messaging.log import START, Position
 from messaging.models import Cursor, Gap, Message, Quarantine
 from messaging.outbox import REASONS
-from messaging.readers import RELAY, Standing, standings
-from messaging.relay import READER
+from messaging.quantities import COUNTED
+from messaging.readers import RELAY, ReaderStanding, standings
 from messaging.tables import lacking
 from messaging.taskchecks import check_task_settings
 from messaging.taskqueue import standing, waiting
-from messaging.taskqueue.standing import Standing as QueueStanding
+from messaging.taskqueue.standing import MAX_WAIT
 from messaging.taskqueue.waiting import WaitingTasks
 
 NEARLY_FULL = 0.9  # of MAX_LOG_ENTRIES: what is left may be minutes
-MAX_WAIT = 300.0  # seconds that a ready task may wait
 MOMENT = 10.0  # seconds that a listener's report may be old, and what it says of its lag too good
-COUNTED = 10_000  # rows are counted up to this, so that a look costs little
 
 
 class LogStatus(msgspec.Struct, kw_only=True):
@@ -79,17 +77,17 @@ class Status(msgspec.Struct, kw_only=True):
     redis: str
     server: str = ""
     log: list[LogStatus] = []
-    readers: list[Standing] = []
+    readers: list[ReaderStanding] = []
     listener: ListenerStatus | None = None
     store: StoreStatus | None = None
     live_limits: dict[str, int] = {}  # of the live streams in each web process, by name; 0: none
-    queues: list[QueueStanding] = []
+    queues: list[standing.Standing] = []
 
 
 def look(*, max_lag: float, max_wait: float = MAX_WAIT) -> Status:
     """Ask Redis and the database, past the circuit breaker. A schedule, a list or a threshold that cannot work is a
-    problem. More than ``max_lag`` seconds of lag are a problem, or a
-    ready task that has waited for more than ``max_wait``."""
+    problem; so are more than ``max_lag`` seconds of lag, and a ready task that has waited for more than ``max_wait``.
+    """
     status = Status(healthy=True, problems=[], redis=connection.where(), live_limits=caps())
     status.problems += [each.msg for each in check_task_settings() if each.is_serious()]
     cursors = _database(status, max_lag)
@@ -130,7 +128,7 @@ def store_status() -> tuple[StoreStatus, dict[int, Cursor]]:
         gaps=_counted(Gap.objects.using(conf.DATABASE)),
         latest_gap=None if gap is None else f"{gap.noticed_at:%Y-%m-%d %H:%M:%S} {gap}",
     )
-    cursors = Cursor.objects.using(conf.DATABASE).filter(reader=READER)
+    cursors = Cursor.objects.using(conf.DATABASE).filter(reader=RELAY)
     return store, {cursor.partition: cursor for cursor in cursors}
 
 
@@ -217,7 +215,7 @@ def _queues(status: Status, max_wait: float) -> None:
     ]
 
 
-def _readers(status: Status, client: redis.Redis) -> list[Standing]:
+def _readers(status: Status, client: redis.Redis) -> list[ReaderStanding]:
     try:
         found = standings(client)
     except (DatabaseError, InterfaceError):
@@ -239,7 +237,7 @@ def log_status(client: redis.Redis, partition: int, cursor: Cursor | None) -> Lo
         cursor is not None and cursor.epoch == bounds.epoch
     ):  # of another epoch, nothing of this log is stored yet
         at = Position(cursor.log_ms, cursor.log_seq)
-    oldest = log.read(client, partition, at, count=1, block_ms=None) if at < bounds.last else []
+    oldest = log.read(client, partition, at, count=1) if at < bounds.last else []
     seconds, microseconds = client.time()  # positions are of Redis's clock
     now = seconds + microseconds / 1e6
     return LogStatus(

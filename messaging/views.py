@@ -165,7 +165,7 @@ def at(request: HttpRequest, location: str) -> HttpResponseBase:
 @needs(VIEW)
 def message(request: HttpRequest, pk: int) -> HttpResponseBase:
     """One stored message."""
-    return _one(request, single.stored(get_object_or_404(Message, pk=pk)))
+    return _one(request, single.stored(get_object_or_404(Message.objects.using(conf.DATABASE), pk=pk)))
 
 
 @never_cache
@@ -173,7 +173,7 @@ def message(request: HttpRequest, pk: int) -> HttpResponseBase:
 @needs(VIEW)
 def raw(request: HttpRequest, pk: int) -> HttpResponse:
     """The payload's bytes as a download: as published for those who may have that, else as they may see it."""
-    row = get_object_or_404(Message, pk=pk)
+    row = get_object_or_404(Message.objects.using(conf.DATABASE), pk=pk)
     if not may_hear(request.user, row.channel):
         raise PermissionDenied(NOT_HEARD)
     if not redaction.may_see_all(request.user):
@@ -193,7 +193,7 @@ def raw(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(VIEW)
 def channels(request: HttpRequest) -> JsonResponse:
     """Names of channels that have been seen, for suggestions."""
-    names = Channel.objects.values_list("name", flat=True)[:MAX_SUGGESTIONS]
+    names = Channel.objects.using(conf.DATABASE).values_list("name", flat=True)[:MAX_SUGGESTIONS]
     return JsonResponse({"channels": [name for name in names if may_hear(request.user, name)]})
 
 

@@ -8,7 +8,9 @@ import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
 
+from messaging import checks
 from messaging.checks import check_deployment, check_settings
+from messaging.conf import Conf, names
 from messaging.taskchecks import check_tasks
 from messaging.taskqueue import RedisTaskBackend
 from tests.processes import ROOT, plain_environment, python
@@ -135,6 +137,8 @@ def test_a_value_of_the_wrong_type_is_named(name: str, value: object) -> None:
         ("PARTITIONS", 0),
         ("PUBLISH_BUDGET", -1.0),
         ("LEASE_SECONDS", float("nan")),
+        ("TASK_LEASE_SECONDS", 0.0),
+        ("TASK_STOP_SECONDS", -1.0),
         ("NAMESPACE", "a{b}"),
         ("NAMESPACE", ""),
         ("DATABASE", "none"),
@@ -142,6 +146,11 @@ def test_a_value_of_the_wrong_type_is_named(name: str, value: object) -> None:
 )
 def test_a_value_out_of_range_is_an_error(name: str, value: object) -> None:
     assert ids(**{name: value}) == ["messaging.E003"]
+
+
+def test_every_number_has_a_range() -> None:
+    numbers = [name for name in names() if type(getattr(Conf, name)) in (int, float)]
+    assert sorted(numbers) == sorted((*checks._POSITIVE, *checks._NOT_NEGATIVE))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from messaging.taskqueue.standing import queue
 from messaging.terminal.stopping import Stop
 from tests.commands import Ran
 from tests.commands import run as run_command
-from tests.queued import beat, claim, enqueue, kill, succeed
+from tests.queued import TASK, beat, claim, enqueue, kill, succeed
 from tests.servers import TestServer
 
 BACKEND = {"BACKEND": "messaging.taskqueue.RedisTaskBackend", "QUEUES": ["default", "mails"]}
@@ -321,14 +321,21 @@ def test_more_dead_letters_of_one_millisecond_than_a_page(
 def test_workers(mails: Queue) -> None:
     assert run("workers").code == 4
     beat(mails)
+    (held,) = enqueue()
+    claim(worker="host:2:def")
     mails.now = mails.counts().now_ms - 60_000
-    beat(mails, "host:2:def", state="working")
+    task = {"task": TASK, "queue": "mails", "since": 0}
+    beat(mails, "host:2:def", busy=2, tasks=[task | {"id": each} for each in (held, "another")])
     ran = run("workers")
     assert ran.code == 0
     _, first, second = ran.out.splitlines()
     assert first.split()[:3] == ["host:1:abc", "working", "default,mails"]
-    assert second.split()[1] == "silent"
+    assert (second.split()[1], second.split()[3], second.split()[-1]) == ("silent", "1/10", TASK)
     assert run("workers", "--json").objects[0]["facts"]["begun"] == 5  # type: ignore[index]
+    mails.now = ""
+    mails.release_worker("host:2:def")
+    last = run("workers").out.splitlines()[-1].split()
+    assert (last[1], last[3], last[-1]) == ("silent", "0/10", "-")
 
 
 @pytest.mark.django_db

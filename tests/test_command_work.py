@@ -1,15 +1,20 @@
 """`manage.py work` in a terminal: what it says, what it refuses. What it does with tasks: tests/taskqueue."""
 
+import json
 import socket
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 from pytest_django import Settings
 
+from messaging import keys
+from messaging.management.commands.work import ClockWanted
 from messaging.taskqueue import standing
 from messaging.taskqueue.seam import BaseTaskBackend
 from messaging.taskqueue.worker.plan import Choice
+from messaging.taskqueue.worker.supervisor import Report
 from tests.commands import run
 from tests.conftest import Manage
 from tests.queued import enqueue
@@ -89,6 +94,73 @@ def test_an_outage_is_not_over_because_the_worker_ends(manage: Manage, broker: T
     worker.wait_for("Redis is away")
     worker.terminate()
     assert "over after" not in worker.stderr, worker.stderr
+    broker.start()
+
+
+def test_a_schedule_without_a_clock_is_named_once(manage: Manage, broker: TestServer) -> None:
+    every = {"task": "tests.taskqueue.jobs.note", "every": 60}
+    more = {"LEASE_SECONDS": 0.5, "SCHEDULE": {"one": every, "two": every}}
+    env = {"DJANGO_SETTINGS_MODULE": "tests.tuned_settings", "TEST_MESSAGING": json.dumps(more)}
+    said = "SCHEDULE has 2 entries, and no listener is in charge: run manage.py listen"
+    worker = manage("work", env=env)
+    worker.wait_for(said)
+    time.sleep(2.5)  # two more looks, if it took them
+    assert worker.terminate() == 0
+    assert worker.stderr.count(said) == 1
+
+
+def schedule_of(settings: Settings, number: int = 1) -> None:
+    more: dict[str, object] = {"SCHEDULE": {f"entry {each}": {} for each in range(number)}}
+    settings.MESSAGING = settings.MESSAGING | more | {"LEASE_SECONDS": 6.0}
+
+
+def report(state: str = "working") -> Report:
+    return Report(0, 0, 0, 0, 0, 0, 0, 0, [], state, 0.0)
+
+
+def test_a_listener_in_charge_is_the_clock(settings: Settings, broker: TestServer) -> None:
+    schedule_of(settings)
+    times = iter([0.0, 11.0, 13.0])
+    clock = ClockWanted(lambda: next(times))
+    assert clock.look(report()) == "", "too early to say"
+    client = broker.client()
+    client.set(keys.heartbeat(), "{}")
+    assert clock.look(report()) == ""
+    client.delete(keys.heartbeat())
+    assert clock.look(report()) == "", "it was there when this worker began"
+
+
+def test_nobody_is_missed_without_a_schedule_or_while_redis_is_away(
+    settings: Settings, broker: TestServer
+) -> None:
+    now = 0.0
+    none = ClockWanted(lambda: now)
+    schedule_of(settings)
+    clock = ClockWanted(lambda: now)
+    now = 13.0
+    assert none.look(report()) == "", "the setting was empty"
+    assert clock.look(report("waiting")) == ""
+    assert clock.look(report()) == "", "a listener comes back as late as this worker"
+    broker.stop()
+    now = 26.0
+    assert clock.look(report()) == ""
+    broker.start()
+    assert clock.look(report()) == ""
+    now = 39.0
+    assert clock.look(report()).startswith("SCHEDULE has 1 entry, and no listener")
+    assert clock.look(report()) == ""
+
+
+def test_an_outage_neither_holds_up_its_end_nor_fails_it(manage: Manage, broker: TestServer) -> None:
+    worker = manage("work", "--drain-seconds", "3")
+    queue = standing.queue("default", "default")
+    eventually(queue.workers)
+    broker.stop()
+    worker.wait_for("Redis is away")
+    began = time.monotonic()
+    assert worker.terminate() == 0
+    assert time.monotonic() - began < 30
+    assert "was held is taken back by other workers" in worker.stderr, worker.stderr
     broker.start()
 
 

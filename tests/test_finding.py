@@ -141,6 +141,41 @@ def test_what_a_user_may_not_hear_is_in_no_export_and_on_no_page(
     assert viewer.get("/messages/channels/").json() == {"channels": ["mine.viewer"]}
 
 
+def test_a_place_tells_nothing_of_what_a_user_may_not_hear(
+    viewer: Client, fill: Fill, settings: Settings
+) -> None:
+    fill(3, channel="mine.viewer")
+    at = {line["event"]["subject"]: line["at"] for line in lines(viewer.get("/messages/export/"))}
+    fill(4, channel="mine.other")
+    at |= {
+        line["event"]["subject"]: line["at"] for line in lines(viewer.get("/messages/export/?channel=*other"))
+    }
+    fill(1, channel="mine.viewer")
+    stored = Message(
+        channel="mine.other", time=datetime.now(UTC), partition=0, log_ms=1, log_seq=1, epoch="e"
+    )
+    stored.save()
+    moment = 2**52
+    all_of_it = parse_id(
+        viewer.get(f"/messages/place/?ms={moment}&before=2").json()["position"], partitions=1
+    )
+    settings.MESSAGING = settings.MESSAGING | {"LIVE_MAY_HEAR": "tests.test_finding.only_mine"}
+    for query in (
+        f"at={at['mine.other']}",
+        f"at={at['mine.other']}&channel=mine.viewer",
+        "at=0.1-1",  # the table has it, and the log has not
+        f"at={at['mine.viewer']}&channel=mine.other",
+        "ms=1&channel=mine.other",
+        "channel=mine.viewer&channel=mine.other",
+    ):
+        answer = viewer.get(f"/messages/place/?{query}")
+        assert (answer.status_code, answer.json().keys()) == (403, {"error"}), query
+    assert viewer.get(f"/messages/place/?at={at['mine.viewer']}&channel=mine.viewer").status_code == 200
+    for query in ("", "&channel=mine.*"):  # what is before the place counts only if it is heard
+        answer = viewer.get(f"/messages/place/?ms={moment}&before=2{query}").json()
+        assert parse_id(answer["position"], partitions=1) < all_of_it
+
+
 def only_mine(user: User, channel: str) -> bool:
     return channel == f"mine.{user.username}"
 

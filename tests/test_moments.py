@@ -1,11 +1,11 @@
-"""What ``tail --since`` takes."""
+"""What ``tail --since`` takes, and what a position says of its time."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from messaging.log import START, Position
-from messaging.terminal.moments import position_of
+from messaging.terminal.moments import clock, position_of, time_of
 
 NOW = datetime(2025, 11, 21, 17, 30, tzinfo=UTC)
 LAST_SEQ = 2**64 - 1
@@ -61,3 +61,16 @@ def test_a_position_or_a_location(text: str) -> None:
 def test_anything_else_is_named(text: str) -> None:
     with pytest.raises(ValueError, match="neither an age"):
         position_of(text, now=NOW)
+
+
+def test_the_time_of_a_position_is_in_the_local_zone() -> None:
+    position = Position(ms(NOW), 7)
+    assert time_of(position) == NOW
+    assert clock(position) == f"{NOW.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+@pytest.mark.parametrize("beyond", [253402300800000, 2**63 - 1, 2**64 - 1])
+def test_a_position_that_no_calendar_holds_stands_for_itself(beyond: int) -> None:
+    position = Position(beyond, 0)
+    assert time_of(position) is None
+    assert clock(position) == f"{beyond}-0"

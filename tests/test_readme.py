@@ -48,6 +48,10 @@ def test_the_tour_passes_files_that_say_what_comes_in_and_what_goes_out() -> Non
         ("messaging/log.py", "wire"),
         ("messaging/relay.py", "storage"),
         ("messaging/live/asgi.py", "messaging.live.hub|hub"),
+        ("messaging/duties.py", "messaging.dispatch"),
+        ("messaging/dispatch.py", "messaging.subscriptions"),
+        ("messaging/subscriptions.py", "messaging.deliveries"),
+        ("messaging/dispatch.py", "messaging.taskqueue.queue"),
     ],
 )
 def test_each_step_of_the_tour_calls_the_next(caller: str, callee: str) -> None:

@@ -3,6 +3,7 @@
 import json
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from messaging.taskqueue.standing import queue
 from tests.queued import beat as worker_beat
 from tests.queued import enqueue
 from tests.servers import TestServer
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -80,8 +82,24 @@ def test_tasks_that_nobody_takes(client: Client, broker: TestServer, settings: S
     mails.resume("me")
     worker_beat(mails)
     assert parts(client, 200) == READY
-    settings.MESSAGING = settings.MESSAGING | {"TASK_LEASE_SECONDS": 0.0}  # it was heard a while ago
+    worker_beat(mails, state="quiet")  # it was told to take nothing
     assert parts(client, 503) == said
+    worker_beat(mails)
+    worker_beat(mails, "host:2:abc", state="quiet")
+    assert parts(client, 200) == READY
+    settings.MESSAGING = settings.MESSAGING | {"TASK_LEASE_SECONDS": 0.001}  # they were heard a while ago
+    eventually(lambda: parts(client, 503) == said)
+
+
+def test_tasks_whose_time_has_come_and_that_nobody_takes(
+    client: Client, broker: TestServer, settings: Settings
+) -> None:
+    beat(broker)
+    now = int(time.time() * 1000)
+    enqueue(1, name="default", due_ms=now + 50)
+    enqueue(1, name="later", due_ms=now + 3_600_000)
+    said = "1 task waits in queue 'default', and no worker takes from it: run manage.py work"
+    eventually(lambda: parts(client, 200)["workers"] == said)
 
 
 def test_no_redis(client: Client, broker: TestServer) -> None:

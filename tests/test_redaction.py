@@ -194,7 +194,7 @@ def test_what_cannot_be_read_is_not_shown(login: Login) -> None:
         reason=f"not an event: {SECRET}",
         quarantined_at=datetime.now(UTC),
     )
-    client = login("view_quarantine")
+    client = login("view_quarantine", "delete_quarantine")
     assert [frame["error"] for frame in streamed(client)] == [redaction.UNREADABLE]
     for path in ("", "?q=" + SECRET, f"{entry.pk}/change/"):
         response = client.get(f"/admin/messaging/quarantine/{path}")

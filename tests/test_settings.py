@@ -73,6 +73,11 @@ def test_defaults_are_safe_and_need_nothing(short_directory: Path) -> None:
     assert kept.stat().st_mode & 0o777 == 0o600
 
 
+def test_what_it_keeps_is_for_its_owner_alone(short_directory: Path) -> None:
+    settings_of(short_directory / "var", "DEBUG")
+    assert (short_directory / "var").stat().st_mode & 0o777 == 0o700
+
+
 def test_processes_that_start_together_agree_on_a_key(short_directory: Path) -> None:
     command = python("-c", "from broker_site.settings import SECRET_KEY; print(SECRET_KEY)")
     together = [

@@ -297,6 +297,7 @@ def test_only_get(live: LiveSite, method: str) -> None:
         (f"channel={'x' * 256}", "not 256"),
         ("channel=a%00b", "only printable characters: 'a\\x00b'"),
         ("&".join(["channel=x"] * 51), "at most 50 times channel=, here are 51"),
+        ("channel=" + "[a]*" * 9, "a pattern has at most 16 of [ and *: '[a]*"),
     ],
 )
 def test_bad_queries_are_told_what_is_wrong(live: LiveSite, query: str, said: str) -> None:

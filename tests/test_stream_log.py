@@ -189,6 +189,20 @@ def test_a_client_too_far_behind_skips_to_now(broker: TestServer, database_templ
             stream.until(lambda s: s.payloads[-1] == "now")
 
 
+def test_a_client_that_hardly_anything_is_for_has_not_the_whole_log_read(
+    broker: TestServer, database_template: Database
+) -> None:
+    with live_site(database_template, broker.url, LIVE_RING=10, LIVE_CATCH_UP=100) as live:
+        publish("far", 0)
+        since = newest_id(live, "far")
+        numbers("far", 1, 3000)
+        caught_up(live, "far", 2999)
+        with live.listen("n[o]ne", since=since).live() as stream:
+            assert [gap.data["reason"] for gap in stream.named("gap")] == ["overrun"]
+            publish("none", "now")
+            stream.until(lambda s: s.payloads == ["now"])
+
+
 # -- Redis goes and comes
 
 

@@ -189,8 +189,10 @@ def test_a_server_that_lives_on_is_adopted_and_stopped(
 def test_stale_socket_is_replaced(up: StartUp, database_copy: Database, short_directory: Path) -> None:
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(short_directory / "valkey.sock"))
+    short_directory.chmod(0o755)
     process = up()
     site_url(process)
+    assert f"{short_directory} can be read by other users of this machine: chmod 700" in process.stderr
     assert process.terminate() == 0
 
 

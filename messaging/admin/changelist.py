@@ -1,8 +1,8 @@
 """Filters and search -> one page of rows, newest first, at a cost that does not grow with the table.
 
 At most ``LISTED`` rows are counted or paged through; beyond that the count reads "10,000+". What an index answers
-(channel, time, pending or stored) looks at the whole table. Everything else (search, type, late) is a scan, and reads
-the newest ``SCANNED`` of the rows that the indexed filters leave.
+(channel, time, pending or stored) looks at the whole table. Everything else (search, type, late, and what a user may
+hear) is a scan, and reads the newest ``SCANNED`` of the rows that the indexed filters leave.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from django.http import HttpRequest
 from messaging import redaction
 from messaging import rows as rows_of
 from messaging.admin.filters import ChannelFilter, MessageFilter
+from messaging.admin.hearing import Hears, hears, keys_heard
 from messaging.models import Message
 from messaging.quantities import moment
 
@@ -44,6 +45,7 @@ class MessageChangeList(ChangeList):
     """A page of messages: pending rows first, then stored ones in the order of the log, the newest first."""
 
     viewer: Any
+    heard: Hears | None = None  # by channel; None: all are
     ids: list[int]  # of all rows that are listed, on any page
     is_capped: bool  # are there more than can be listed?
     scanned_back_to: datetime | None = None  # where a scan stopped looking; None: it saw everything
@@ -61,6 +63,11 @@ class MessageChangeList(ChangeList):
         return "" if self.scanned_back_to is None else moment(self.scanned_back_to)
 
     @property
+    def is_partial(self) -> bool:
+        """May there be messages that this user does not hear?"""
+        return self.heard is not None
+
+    @property
     def without_search(self) -> str:
         return self.get_query_string(remove=[SEARCH_VAR])
 
@@ -72,7 +79,7 @@ class MessageChangeList(ChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Message]:
         """The rows that are listed, and no others: what an action gets when all of them are chosen."""
         super().get_queryset(request, exclude_parameters)  # the filters take their parameters
-        self.viewer = request.user
+        self.viewer, self.heard = request.user, hears(request)
         self.ids = self.find(LISTED + 1)
         self.is_capped = len(self.ids) > LISTED
         del self.ids[LISTED:]
@@ -101,42 +108,54 @@ class MessageChangeList(ChangeList):
         if found := self._exactly(term):
             return found
         filters = [spec for spec in self.filter_specs if isinstance(spec, MessageFilter)]
+        channel = next((spec.value for spec in filters if isinstance(spec, ChannelFilter)), "")
+        if channel and self.heard is not None and not self.heard(channel):
+            return []
+        of_many = self.heard is not None and not channel  # then channels are looked at row by row
         pending = self.root_queryset.filter(*(spec.pending() for spec in filters), log_ms=None)
         indexed = [spec.stored() for spec in filters if spec.indexed]
         stored = self.root_queryset.filter(*indexed, log_ms__isnull=False)
         scans = [spec.stored() for spec in filters if not spec.indexed and spec.value]
-        if scans or term:
+        if scans or term or of_many:
             stored = self._bounded(stored, "log_ms").filter(*scans)
+        if term or of_many:
+            pending = self._bounded(pending, "queued_at")
         if term:
-            stored = stored.filter(matching(term))
-            pending = self._bounded(pending, "queued_at").filter(matching(term))
+            stored, pending = stored.filter(matching(term)), pending.filter(matching(term))
         found = self._first(pending.order_by(*NEWEST_PENDING), limit, term)
         if left := limit - len(found):
-            one_channel = any(isinstance(spec, ChannelFilter) and spec.value for spec in filters)
-            newest = NEWEST_OF_CHANNEL if one_channel else NEWEST_STORED
+            newest = NEWEST_OF_CHANNEL if channel else NEWEST_STORED
             found += self._first(stored.order_by(*newest), left, term)
         return found
 
     def _first(self, rows: QuerySet[Message], limit: int, term: str) -> list[int]:
         """The first keys. The database has searched what is stored: of that, only what is seen may count."""
         if not (term and redaction.is_on()):
-            return list(rows.values_list("pk", flat=True)[:limit])
+            return self._keys(rows, limit)
+        if self.heard is not None:
+            rows = rows.filter(pk__in=self._keys(rows, limit))
         words = [word.lower() for word in term.split()]
         seen = (
             (row.pk, rows_of.seen_by(row, self.viewer)[0]) for row in rows[:limit].iterator(chunk_size=200)
         )
         return [pk for pk, row in seen if all(_has(row, word) for word in words)]
 
+    def _keys(self, rows: QuerySet[Message], limit: int) -> list[int]:
+        """Of the first rows that the user may hear."""
+        if self.heard is None:
+            return list(rows.values_list("pk", flat=True)[:limit])
+        return keys_heard(rows, "channel", self.heard, limit)
+
     def _exactly(self, term: str) -> list[int]:
         """A whole event id or a position is looked up in its index, in the whole table, whatever the filters say."""
         if not term or " " in term:
             return []
-        found = list(self.root_queryset.filter(event_id=term).values_list("pk", flat=True)[:LISTED])
+        found = self._keys(self.root_queryset.filter(event_id=term), LISTED)
         if not found and (place := _LOCATION.fullmatch(term)):
             at = {"log_ms": int(place[2]), "log_seq": int(place[3])}
             if place[1]:
                 at["partition"] = int(place[1])
-            found = list(self.root_queryset.filter(**at).values_list("pk", flat=True)[:LISTED])
+            found = self._keys(self.root_queryset.filter(**at), LISTED)
         return found
 
     def _bounded(self, rows: QuerySet[Message], field: str) -> QuerySet[Message]:

@@ -15,9 +15,9 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from messaging.admin.filters import LATE_SECONDS
 from messaging.models import Message
-from messaging.quantities import clock, moment, size, span
+from messaging.quantities import COUNTED, clock, moment, size, span
 from messaging.rendering import preview, visible
-from messaging.status import COUNTED, outbox_status
+from messaging.status import outbox_status
 
 State = Literal["pending", "stored", "late"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from django.contrib import admin
@@ -23,6 +24,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from messaging.admin.hearing import LOOKED_AT, Hears, hears
 from messaging.conf import conf
 from messaging.models import Channel, Message
 
@@ -90,19 +92,23 @@ class ChannelFilter(MessageFilter):
     parameters = ("channel",)
     template = "admin/messaging/message/filter_channel.html"
 
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        self.heard = hears(request)
+
     def stored(self) -> Q:
         return Q(channel=self.value) if self.value else Q()
 
     pending = stored
 
     def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
-        names = channel_names(LISTED_CHANNELS + 1)
+        names = channel_names(LISTED_CHANNELS + 1, self.heard)
         many = len(names) > LISTED_CHANNELS
         yield {
             "hidden": self.hidden(changelist),
             "value": self.value,
             "search": many,
-            "names": channel_names(SUGGESTIONS) if many else [],
+            "names": channel_names(SUGGESTIONS, self.heard) if many else [],
         }
         yield self.link(changelist, _("All"))
         for name in [self.value] if many and self.value else [] if many else names:
@@ -241,9 +247,12 @@ def is_late() -> Q:
     return Q(GreaterThanOrEqual(SecondsBetween("time", "stored_at"), Value(LATE_SECONDS)))
 
 
-def channel_names(limit: int) -> list[str]:
-    """Names of channels that have been seen, in their order."""
-    return list(Channel.objects.using(conf.DATABASE).order_by("name").values_list("name", flat=True)[:limit])
+def channel_names(limit: int, heard: Hears | None) -> list[str]:
+    """Names of channels that have been seen and may be heard, in their order."""
+    names = Channel.objects.using(conf.DATABASE).order_by("name").values_list("name", flat=True)
+    if heard is None:
+        return list(names[:limit])
+    return list(islice(filter(heard, names[:LOOKED_AT]), limit))
 
 
 def _between(field: str, begin: Any, end: Any) -> Q:

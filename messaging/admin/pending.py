@@ -23,11 +23,10 @@ from messaging.admin.reading import ReadingAdmin
 from messaging.admin.tables import when
 from messaging.conf import conf
 from messaging.models import PendingTask
-from messaging.quantities import span
+from messaging.quantities import COUNTED, span
 from messaging.rendering import visible
 from messaging.taskqueue import waiting
 from messaging.taskqueue.outbox import databases
-from messaging.taskqueue.waiting import COUNTED
 
 FOUND = {
     "unsent": gettext_lazy("sent by the listener: its process had ended before, or Redis was away"),

@@ -22,7 +22,7 @@ from django.utils.translation import ngettext
 from messaging import redaction
 from messaging.admin.columns import PREVIEW
 from messaging.admin.filters import SUGGESTIONS, channel_names
-from messaging.admin.reading import ReadingAdmin
+from messaging.admin.hearing import HearingAdmin, hears
 from messaging.conf import conf
 from messaging.errors import InvalidMessage
 from messaging.event import Event
@@ -42,7 +42,7 @@ FIELDSETS = (
 )
 
 
-class PostingAdmin(ReadingAdmin[Message]):
+class PostingAdmin(HearingAdmin[Message]):
     """The views that publish."""
 
     add_form_template = "admin/messaging/message/add_form.html"
@@ -77,7 +77,7 @@ class PostingAdmin(ReadingAdmin[Message]):
         """The channel used last; or a stored message as a template."""
         pk = request.GET.get("template", "")
         if pk.isascii() and pk.isdigit() and len(pk) < 19 and self.has_view_permission(request):
-            row = self.get_queryset(request).filter(pk=int(pk)).first()
+            row = self.get_object(request, pk)
             if row is not None and not redaction.may_see_all(request.user) and seen_by(row, request.user)[1]:
                 text = _(
                     "Parts of it are not shown to you: it can be published again as it is, and not edited."
@@ -104,12 +104,18 @@ class PostingAdmin(ReadingAdmin[Message]):
     def _answer(self, request: HttpRequest, row: Message) -> HttpResponse:
         """Tell what happened, and go where the message can be watched, or where the next one can be written."""
         may_view = self.has_view_permission(request)
+        is_heard = self.is_heard(request, row)
         url = self._url("change", quote(row.pk))
-        name = format_html('<a href="{}">{}</a>', url, row.event_id) if may_view else row.event_id
+        name = (
+            format_html('<a href="{}">{}</a>', url, row.event_id) if may_view and is_heard else row.event_id
+        )
         if not self._tell_if_waiting(request, [row]):
             told = format_html(_("Published to {}: {}."), visible(row.channel), name)
             self.message_user(request, told, messages.SUCCESS)
-        if may_view and "_addanother" not in request.POST:
+        if may_view and not is_heard:
+            text = _("It is not shown to you: you may publish to this channel, and not read it.")
+            self.message_user(request, text, messages.INFO)
+        elif may_view and "_addanother" not in request.POST:
             return HttpResponseRedirect(url)
         return HttpResponseRedirect(self._url("add"))
 
@@ -128,7 +134,7 @@ class PostingAdmin(ReadingAdmin[Message]):
             "media": self.media + adminform.media,
             "inline_admin_formsets": [],
             "errors": helpers.AdminErrorList(form, []),  # type: ignore[arg-type]
-            "channel_names": channel_names(SUGGESTIONS),
+            "channel_names": channel_names(SUGGESTIONS, hears(request)),
             "max_bytes": conf.MAX_EVENT_BYTES,
             **(extra_context or {}),
         }

@@ -22,7 +22,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from messaging import redaction
+from messaging.admin.hearing import hears
 from messaging.admin.reading import ReadingAdmin, download
+from messaging.admin.reasons import HIDDEN, QuarantineList, hidden, unnamed, with_reasons
 from messaging.admin.tables import when
 from messaging.models import Quarantine
 from messaging.quantities import moment, size
@@ -32,7 +34,6 @@ from messaging.rendering import decoded, hexdump, visible
 REASON = 160  # characters of a reason in a list
 MOST = 10_000  # entries that one action takes: a few seconds
 SAMPLE = 5  # entries that the confirmation shows
-HIDDEN = gettext_lazy("not shown: what cannot be read cannot be redacted")
 
 
 @admin.register(Quarantine)
@@ -69,12 +70,16 @@ class QuarantineAdmin(ReadingAdmin[Quarantine]):
     ) -> Quarantine | None:
         """One of them; its name has its reason in it."""
         row = super().get_object(request, object_id, from_field)
-        if row is not None and not redaction.may_see_all(request.user):
-            row.reason = str(HIDDEN)
+        if row is not None and (why := hidden(request, row)):
+            row.reason = why
         return row
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[QuarantineList]:
+        return QuarantineList
+
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        return self.search_fields if redaction.may_see_all(request.user) else ()
+        whole = redaction.may_see_all(request.user) and hears(request) is None  # a search tells what it finds
+        return self.search_fields if whole else ()
 
     def get_urls(self) -> list[URLPattern]:
         paths = [
@@ -93,8 +98,8 @@ class QuarantineAdmin(ReadingAdmin[Quarantine]):
     def body_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The bytes, as a file."""
         row = self._seen(request, object_id)
-        if not redaction.may_see_all(request.user):
-            raise PermissionDenied(HIDDEN)
+        if why := hidden(request, row):
+            raise PermissionDenied(why)
         return download(bytes(row.body), f"entry-{row.location}.bin")
 
     def render_change_form(
@@ -102,12 +107,12 @@ class QuarantineAdmin(ReadingAdmin[Quarantine]):
     ) -> HttpResponse:
         row: Quarantine | None = kwargs.get("obj")
         if row is not None:
-            may_see = redaction.may_see_all(request.user)
-            body = bytes(row.body) if may_see else str(HIDDEN).encode()
+            why = hidden(request, row)
+            body = why.encode() or bytes(row.body)
             context |= {
                 "title": _("Quarantined entry"),
                 "body_text": decoded(body),
-                "body_hex": hexdump(body) if may_see else str(HIDDEN),
+                "body_hex": why or hexdump(body),
                 "may_retry": self.has_retry_permission(request),
             }
         return super().render_change_form(request, context, *args, **kwargs)
@@ -138,7 +143,7 @@ class QuarantineAdmin(ReadingAdmin[Quarantine]):
         if not ids or not request.POST.get("post"):
             return self._confirmation(request, "delete_selected", ids) if ids else None
         rows = list(entries().filter(pk__in=ids))
-        LogEntry.objects.log_actions(self._user(request), rows, DELETION, _("Discarded."))
+        LogEntry.objects.log_actions(self._user(request), unnamed(request, rows), DELETION, _("Discarded."))
         gone = discard(ids)
         text = ngettext("%d entry was discarded.", "%d entries were discarded.", gone) % gone
         self.message_user(request, text, messages.SUCCESS)
@@ -147,7 +152,7 @@ class QuarantineAdmin(ReadingAdmin[Quarantine]):
     def _retry(self, request: HttpRequest, ids: Sequence[int]) -> list[Retried]:
         """Do it, note it in Django's log, and say how it went."""
         done = list(retry(ids))
-        stored = [each.row for each in done if not each.reason]
+        stored = unnamed(request, [each.row for each in done if not each.reason])
         stay = [each for each in done if each.reason]
         user = self._user(request)
         if stored:
@@ -156,15 +161,14 @@ class QuarantineAdmin(ReadingAdmin[Quarantine]):
             self.message_user(request, text % len(stored), messages.SUCCESS)
         if stay:
             LogEntry.objects.log_actions(
-                user, [each.row for each in stay], CHANGE, _("Retried: refused again.")
+                user, unnamed(request, [each.row for each in stay]), CHANGE, _("Retried: refused again.")
             )
             text = ngettext(
                 "%(count)d entry stays in quarantine: %(reason)s",
                 "%(count)d entries stay in quarantine, the first because: %(reason)s",
                 len(stay),
             )
-            reason = visible(stay[0].reason[:REASON])
-            reason = reason if redaction.may_see_all(request.user) else str(HIDDEN)
+            reason = hidden(request, stay[0].row) or visible(stay[0].reason[:REASON])
             self.message_user(request, text % {"count": len(stay), "reason": reason}, messages.WARNING)
         if not done:
             self.message_user(request, _("It is not in quarantine any more."), messages.WARNING)
@@ -204,7 +208,7 @@ class QuarantineAdmin(ReadingAdmin[Quarantine]):
             "chosen": [0] if across else ids,
             "sample": [
                 {"pk": row.pk, "place": self.place(row), "why": self.why(row), "size": self.body_size(row)}
-                for row in sample
+                for row in with_reasons(request, sample)
             ],
             "left_out": max(0, len(ids) - SAMPLE),
             "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,

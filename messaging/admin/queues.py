@@ -19,7 +19,6 @@ from messaging.admin.consoles import ConsoleAdmin, Crumb, at, may_view, noted, q
 from messaging.admin.samples import sample
 from messaging.quantities import size, span
 from messaging.rendering import visible
-from messaging.status import MAX_WAIT
 from messaging.tableless import Queue
 from messaging.taskqueue import standing
 from messaging.taskqueue.job import State
@@ -64,7 +63,7 @@ class QueueAdmin(ConsoleAdmin):
         wrong = [
             self._problem(request, problem, names)
             for each in found
-            for problem in standing.problems(each, MAX_WAIT)
+            for problem in standing.problems(each, standing.MAX_WAIT)
         ]
         outbox = pending.summary() if request.user.has_perm("messaging.view_pendingtask") else None
         return self.page(request, "queues", _("Queues"), rows=rows, problems=wrong, outbox=outbox)
@@ -85,7 +84,7 @@ class QueueAdmin(ConsoleAdmin):
             row=self._row(stand, title),
             problems=[
                 self._problem(request, each, {(backend, name): title})
-                for each in standing.problems(stand, MAX_WAIT)
+                for each in standing.problems(stand, standing.MAX_WAIT)
             ],
             states=[
                 {
@@ -193,7 +192,7 @@ class QueueAdmin(ConsoleAdmin):
             ],
             "waiting": counts.waiting,
             "oldest": span(counts.oldest_ready_ms) if counts.ready else "",
-            "is_old": counts.oldest_ready_ms > MAX_WAIT * 1000,
+            "is_old": counts.oldest_ready_ms > standing.MAX_WAIT * 1000,
             "entered": f"{each.entered:,.1f}",
             "ended": f"{each.ended:,.1f}",
             "wait": _pair(each.wait_ms),

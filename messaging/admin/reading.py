@@ -72,9 +72,9 @@ def page_url(name: str, *args: object) -> str | None:
         return None
 
 
-def download(body: bytes, name: str, *, content_type: str = "application/octet-stream") -> HttpResponse:
+def download(body: bytes, name: str) -> HttpResponse:
     """Bytes as a file that no browser opens by itself."""
-    response = HttpResponse(body, content_type=content_type)
+    response = HttpResponse(body, content_type="application/octet-stream")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

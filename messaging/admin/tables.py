@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import OuterRef, QuerySet, Subquery, Value
 from django.http import HttpRequest
 from django.urls import reverse
@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from messaging.admin.columns import milliseconds, timestamp
+from messaging.admin.hearing import LOOKED_AT, ChannelList, HearingAdmin
 from messaging.admin.reading import ReadingAdmin, live_url
 from messaging.conf import conf
 from messaging.models import Channel, Cursor, Gap, Message
@@ -32,9 +33,10 @@ def when(time: datetime | None) -> SafeString | None:
 
 
 @admin.register(Channel)
-class ChannelAdmin(ReadingAdmin[Channel]):
+class ChannelAdmin(HearingAdmin[Channel]):
     """Every channel that has been seen, with links to its messages."""
 
+    channel_field = "name"
     deletable = False
     list_display = ("channel_name", "latest", "stored", "links", "seen")
     list_display_links = None
@@ -56,6 +58,16 @@ class ChannelAdmin(ReadingAdmin[Channel]):
                 linked=Value(request.user.has_perm("messaging.view_message")),
             )
         )
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChannelList]:
+        return ChannelList
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChannelList:
+        found: ChannelList = super().get_changelist_instance(request)  # type: ignore[assignment]
+        if found.is_cut:
+            text = _("Only the first %s channels were looked through: search for the others.")
+            self.message_user(request, text % f"{LOOKED_AT:,}", messages.WARNING)
+        return found
 
     @admin.display(description=gettext_lazy("channel"))
     def channel_name(self, channel: Channel) -> SafeString:

@@ -163,7 +163,7 @@ class TaskAdmin(ConsoleAdmin):
 
     # -- what can be done
 
-    def _found(self, request: HttpRequest, id: str) -> tuple[TaskQueue, Job]:
+    def _found(self, id: str) -> tuple[TaskQueue, Job]:
         found = standing.find(id)
         if found is None:
             raise Http404(_("There is no such task."))
@@ -180,13 +180,13 @@ class TaskAdmin(ConsoleAdmin):
         return self.done(request, text, self.url("changelist") if flag == DELETION else to)
 
     def run_view(self, request: HttpRequest, id: str) -> HttpResponse:
-        queue, job = self._found(request, id)
+        queue, job = self._found(id)
         if request.method != "POST":
             return HttpResponseRedirect(self.url("change", id))
         return self._did(request, id, queue.run_now(job.id), _("Made ready before its time."))
 
     def retry_view(self, request: HttpRequest, id: str) -> HttpResponse:
-        queue, job = self._found(request, id)
+        queue, job = self._found(id)
         if request.method != "POST":
             return HttpResponseRedirect(self.url("change", id))
         return self._did(
@@ -195,7 +195,7 @@ class TaskAdmin(ConsoleAdmin):
 
     def edit_view(self, request: HttpRequest, id: str) -> HttpResponse:
         """Other arguments, in a new task; the dead letter stays."""
-        queue, job = self._found(request, id)
+        queue, job = self._found(id)
         to = self.url("change", id)
         begins = editing.initial(job) if job.state is State.DEAD else None
         if begins is None:
@@ -229,7 +229,7 @@ class TaskAdmin(ConsoleAdmin):
         )  # fmt: skip
 
     def cancel_view(self, request: HttpRequest, id: str) -> HttpResponse:
-        queue, job = self._found(request, id)
+        queue, job = self._found(id)
         if request.method == "POST":
             running = job.state is State.RUNNING
             text = _("Cancelled: its worker is told to stop it.") if running else _("Cancelled.")
@@ -242,7 +242,7 @@ class TaskAdmin(ConsoleAdmin):
         return self._ask(request, queue, job, _("Cancel"), sentence, _("Cancel the task"))
 
     def discard_view(self, request: HttpRequest, id: str) -> HttpResponse:
-        queue, job = self._found(request, id)
+        queue, job = self._found(id)
         if request.method == "POST":
             return self._did(request, id, queue.discard(job.state, [job.id])[0], _("Discarded."), DELETION)
         sentence = _("It is removed for good, with its arguments, errors and result.")

@@ -15,10 +15,9 @@ from messaging.doctor.facts import cli
 from messaging.doctor.finding import Finding, note, ok, problem, warning
 from messaging.log import Position
 from messaging.models import Gap, Message
-from messaging.quantities import span
+from messaging.quantities import capped, span
 from messaging.readers import RELAY
 from messaging.status import (
-    COUNTED,
     NEARLY_FULL,
     ListenerStatus,
     LogStatus,
@@ -192,7 +191,7 @@ def _listener(status: Status) -> Iterator[Finding]:
 
 
 def _store(store: StoreStatus) -> Iterator[Finding]:
-    pending = f"{_capped(store.outbox_pending)} pending"
+    pending = f"{capped(store.outbox_pending)} pending"
     if not store.outbox_pending:
         yield ok("outbox", "empty")
     elif store.outbox_oldest_seconds < TOO_LATE:
@@ -209,7 +208,7 @@ def _store(store: StoreStatus) -> Iterator[Finding]:
     if store.quarantined:
         yield warning(
             "quarantine",
-            f"{_capped(store.quarantined)} in quarantine",
+            f"{capped(store.quarantined)} in quarantine",
             why="Entries that are no events, or that the database refused: they are not in the table.",
             remedy="Look at them in the admin, each with its bytes and the reason, and mend who published them.",
         )
@@ -225,7 +224,7 @@ def _gaps(store: StoreStatus) -> Finding:
     recent = latest is not None and datetime.now(UTC) - latest.noticed_at < RECENT
     return (warning if recent else note)(
         "gaps",
-        f"{_capped(store.gaps)} recorded, the latest: {store.latest_gap}",
+        f"{capped(store.gaps)} recorded, the latest: {store.latest_gap}",
         why="There the log lost entries that may not have been stored; what went through the outbox was sent again.",
         remedy="See what happened to Redis at that time; then remove the record in the admin.",
     )
@@ -248,7 +247,3 @@ def _rows() -> Iterator[Finding]:
             remedy="Set MESSAGING['PRUNE_DAYS'] or ['PRUNE_ROWS'], or now and then:",
             command="manage.py messaging prune --days 90",
         )
-
-
-def _capped(number: int) -> str:
-    return f"{COUNTED:,} or more" if number >= COUNTED else f"{number:,}"

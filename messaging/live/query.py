@@ -14,6 +14,7 @@ from messaging.live.filters import Filter
 
 DEFAULT_LAST = 200
 MOST_LAST = 1000
+MOST_WILD = 16  # sets and stars in one pattern: each takes time to compile, for whoever may open a stream
 
 
 class BadQuery(ValueError):
@@ -44,6 +45,8 @@ def read(request: HttpRequest) -> Query:
             )
         if not pattern.isprintable():
             raise BadQuery(f"channel has only printable characters: {shown(pattern)}")
+        if pattern.count("[") + pattern.count("*") > MOST_WILD:
+            raise BadQuery(f"a pattern has at most {MOST_WILD} of [ and *: {shown(pattern)}")
     last = request.GET.get("last", str(DEFAULT_LAST))
     if not (last.isascii() and last.isdecimal() and len(last) <= 9 and int(last) <= MOST_LAST):
         raise BadQuery(f"last is a number from 0 to {MOST_LAST:,}, not {shown(last)}")

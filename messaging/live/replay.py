@@ -29,6 +29,7 @@ logger = logging.getLogger("messaging.live")
 
 AGAIN_SECONDS = (0.2, 0.6)  # between two attempts to read what a client missed
 REDIS_SECONDS = 3.0
+LOOKED_AT = 10  # times LIVE_CATCH_UP, for a client that little of it is for
 
 
 async def newest(stream: Stream, count: int) -> AsyncGenerator[bytes, None]:
@@ -64,7 +65,7 @@ async def missed(stream: Stream) -> AsyncGenerator[bytes, None]:
     is less than all. Waits while Redis or the database is away."""
     hub = stream.hub
     stream.detach()
-    stream.replayed = 0
+    stream.replayed = pages = 0
     while not stream.done:
         items = hub.ring.after(stream.since)
         if items is not None and not _ahead(stream):
@@ -78,9 +79,12 @@ async def missed(stream: Stream) -> AsyncGenerator[bytes, None]:
             for chunk in _counted(stream, [*told, *seen(wanted, stream.filter.sight)]):
                 yield chunk
             return
-        if stream.replayed > conf.LIVE_CATCH_UP:
+        if (
+            stream.replayed > conf.LIVE_CATCH_UP
+            or pages * history.PAGE_ENTRIES > conf.LIVE_CATCH_UP * LOOKED_AT
+        ):
             skipped = Gap(format_id(stream.since), hub.heads, "overrun")
-            stream.since, stream.replayed = hub.heads, 0
+            stream.since, stream.replayed, pages = hub.heads, 0, 0
             yield notices.gap(skipped)
             continue
         page = await _page(stream)
@@ -90,6 +94,7 @@ async def missed(stream: Stream) -> AsyncGenerator[bytes, None]:
                 yield frames.BEAT
             await stream.wait(notices.spread(*AGAIN_SECONDS))
             continue
+        pages += 1
         stream.since = page.where
         if page.gap is not None:
             yield notices.gap(page.gap)

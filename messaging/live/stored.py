@@ -5,6 +5,8 @@ before it, of given channels. Blocks; runs on a thread.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from heapq import nlargest
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
@@ -16,9 +18,10 @@ from messaging.live.pages import Gap, Source
 from messaging.live.ring import Item
 from messaging.live.sight import framer
 from messaging.models import Cursor, Message
-from messaging.relay import READER
+from messaging.readers import RELAY
 
 PAGE_ROWS = 500
+LOADED_ROWS = 50  # with their payloads, at a time
 
 
 def behind(
@@ -54,25 +57,30 @@ def behind(
 def relayed(partition: int, epoch: str) -> Place:
     """How far the table has this log."""
     cursor = (
-        Cursor.objects.using(conf.DATABASE).filter(reader=READER, partition=partition, epoch=epoch).first()
+        Cursor.objects.using(conf.DATABASE).filter(reader=RELAY, partition=partition, epoch=epoch).first()
     )
     return Place(epoch, *log.START) if cursor is None else Place(epoch, cursor.log_ms, cursor.log_seq)
 
 
 def older(names: Iterable[str], oldest: Sequence[Place], count: int) -> list[Item]:
     """The newest rows of these channels that are older than what was scanned of the log; one query for each channel,
-    since that is how the index stands."""
-    found: list[Message] = []
+    since that is how the index stands. First their places alone: payloads may be large, and most are left out."""
+    found: list[tuple[Any, ...]] = []  # of log_ms, log_seq, pk
     for name in names:
         place = oldest[keys.partition_of(name)]
         rows = (
             _rows()
             .filter(channel=name, log_ms__lte=place.ms)
             .exclude(log_ms=place.ms, log_seq__gte=place.seq)
+            .order_by("-log_ms", "-log_seq")
         )
-        found += rows.order_by("-log_ms", "-log_seq")[:count]
-    found.sort(key=lambda row: _place(row)[1:], reverse=True)
-    return [_row_item(row) for row in found[:count]]
+        found = nlargest(count, (*found, *rows.values_list("log_ms", "log_seq", "pk")[:count]))
+    wanted = [pk for *_, pk in found]
+    items: dict[int, Item] = {}
+    for start in range(0, len(wanted), LOADED_ROWS):
+        for row in _rows().filter(pk__in=wanted[start : start + LOADED_ROWS]):
+            items[row.pk] = _row_item(row)
+    return [items[pk] for pk in wanted if pk in items]
 
 
 def _rows() -> QuerySet[Message]:

@@ -9,7 +9,8 @@ import msgspec
 
 from messaging.entered import NotJson, json_of
 from messaging.errors import InvalidCall, TaskUnknown, TaskUnreadable, shown
-from messaging.management.terminal_command import FAILED, USAGE, TerminalCommand
+from messaging.exits import FAILED, USAGE
+from messaging.management.terminal_command import TerminalCommand
 from messaging.taskqueue import editing
 from messaging.taskqueue.job import Job
 from messaging.taskqueue.payloads import decode_body

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
-from argparse import RawDescriptionHelpFormatter
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import msgspec
 from django.core.checks import CheckMessage
@@ -13,15 +13,25 @@ from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFo
 from django.db import DatabaseError, InterfaceError
 
 from messaging.conf import conf
+from messaging.exits import CANNOT_START, DONE, FAILED
 from messaging.tables import lacking
 from messaging.terminal.output import Output, OutputLost, drop
 from messaging.terminal.screen import Paint
 
-DONE, FAILED, USAGE, CANNOT_START, UNHEALTHY, DRAIN_TIMED_OUT = 0, 1, 2, 3, 4, 5
+Subcommands: TypeAlias = "argparse._SubParsersAction[CommandParser]"
 
 
-class HelpFormatter(RawDescriptionHelpFormatter, DjangoHelpFormatter):
+class HelpFormatter(argparse.RawDescriptionHelpFormatter, DjangoHelpFormatter):
     """Keeps the lines of a description; Django's own options come last."""
+
+
+def parser_of(
+    subcommands: Subcommands, name: str, *, help: str, description: str, epilog: str
+) -> CommandParser:
+    """The parser of a new subcommand."""
+    return subcommands.add_parser(
+        name, help=help, description=description, epilog=epilog, formatter_class=HelpFormatter
+    )
 
 
 class TerminalCommand(BaseCommand):
@@ -55,9 +65,13 @@ class TerminalCommand(BaseCommand):
         """Bytes on stdout; flush ``self.stdout`` when they are to be seen."""
         self._output.put(data)
 
+    def put_object(self, one: Any) -> None:
+        """One JSON object on one line; flush ``self.stdout`` behind the last."""
+        self.put(msgspec.json.encode(one) + b"\n")
+
     def put_json(self, report: Any) -> None:
         """One object on one line, to be seen at once."""
-        self.put(msgspec.json.encode(report) + b"\n")
+        self.put_object(report)
         self.stdout.flush()
 
     def say(self, sentence: str) -> None:

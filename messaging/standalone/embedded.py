@@ -152,10 +152,10 @@ class EmbeddedServer:
         elif self.adopted is not None and self.alive():
             os.kill(self.adopted, number)
 
-    def last_words(self, lines: int = 5) -> str:
-        """The end of its log."""
+    def last_words(self) -> str:
+        """The last five lines of its log."""
         try:
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-5:])
         except OSError:
             return ""
 

@@ -12,6 +12,7 @@ import os
 import secrets
 import signal
 import socket
+import stat
 import sys
 import threading
 import time
@@ -85,6 +86,11 @@ def run(plan: Plan, *, say: Callable[[str, str], None], ready: Callable[[Up], No
         Supervisor(say, drain_seconds=plan.drain_seconds, patient=plan.reload) as supervisor,
     ):
         try:
+            if exposed(plan.directory):
+                say(
+                    "",
+                    f"{plan.directory} can be read by other users of this machine: chmod 700 {plan.directory}",
+                )
             server = start_redis(plan, supervisor)
             if applied := migrate():
                 say("", f"database: {applied} migrations applied")
@@ -139,7 +145,9 @@ def listen_on(host: str, port: int) -> socket.socket:
 def only_one(directory: Path) -> IO[str]:
     """A lock, held as long as the file is open: two of these in one directory would stop each other's server."""
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(
+            mode=0o700, parents=True, exist_ok=True
+        )  # for sessions and messages, nobody else's business
         file = (directory / "up.lock").open("a+")
     except OSError as error:
         raise CannotStart(f"{directory} must be a folder that can be written ({error.strerror})") from error
@@ -154,6 +162,11 @@ def only_one(directory: Path) -> IO[str]:
     file.write(f"{os.getpid()}\n")
     file.flush()
     return file
+
+
+def exposed(directory: Path) -> bool:
+    """May others look into it? Then they can take a session out of the database, and be who began it."""
+    return bool(directory.stat().st_mode & (stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH))
 
 
 class OwnServer(EmbeddedServer):

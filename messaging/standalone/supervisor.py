@@ -17,19 +17,13 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Self
 
+from messaging.exits import CANNOT_START, DONE, DRAIN_TIMED_OUT, ENDED_AT_ONCE, FAILED, SAME_SIGNAL, STOPPING
 from messaging.standalone.child import Child, Part
-
-DRAINED, FAILED, CANNOT_START, DRAIN_TIMED_OUT, ENDED_AT_ONCE = 0, 1, 3, 5, 130
 
 RESTARTS = 5  # of one part within RESTART_WINDOW seconds; one more ends everything
 RESTART_WINDOW = 60.0
 SETTLED = 5.0  # seconds after which an end with 0 is an end in order: `messaging drain` asked for it
 RESTART_PAUSE = 0.5  # seconds before the first restart, doubled for each further one
-
-# `timeout` and some terminals send one Ctrl-C twice, to the process and to its group: that is one signal.
-SAME_SIGNAL = 0.3
-
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(slots=True)
@@ -115,7 +109,7 @@ class Supervisor:
         """Stops all parts, the newest first: TERM, then KILL at the second signal or after ``drain_seconds``."""
         self._in_loop = self.stopping = True
         deadline = time.monotonic() + self.drain_seconds
-        code = DRAINED
+        code = DONE
         for stage in reversed(self._stages):
             parts = [watched.part for watched in stage]
             for part in parts:
@@ -238,7 +232,7 @@ class Supervisor:
 
 def _in_order(part: Part) -> bool:
     """Whether it ended because somebody asked it to."""
-    return isinstance(part, Child) and part.process is not None and part.process.returncode == DRAINED
+    return isinstance(part, Child) and part.process is not None and part.process.returncode == DONE
 
 
 def _cannot_start(part: Part) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from messaging.commits import in_transaction
 from messaging.conf import conf
 from messaging.errors import InvalidCall, shown
 from messaging.taskqueue import outbox
@@ -76,7 +77,7 @@ def database_of(task: AnyTask, defaults: Defaults) -> str | None:
         if defaults.enqueue_on_commit is False:
             return None
         using = conf.DATABASE if defaults.enqueue_on_commit is True else defaults.enqueue_on_commit
-        return using if outbox.in_transaction(using) else None
+        return using if in_transaction(using) else None
     if asked is False:
         return None
     using = conf.DATABASE if asked is True else asked

@@ -56,14 +56,16 @@ def edited(backend: RedisTaskBackend, queue: str, job: Job, args: Any, kwargs: A
 
 def _task_of(backend: RedisTaskBackend, queue: str, job: Job) -> AnyTask:
     body = decode_body(job.body)
+    body.run_after = ""  # now
     try:
         original = original_of(job.task, job.id)
+        return rebuilt(original, body, backend=backend.alias, queue=queue, priority=job.priority)
+    except TaskUnreadable:
+        raise
     except SuspiciousOperation as error:
         raise TaskUnreadable(str(error)) from None
     except Exception as error:  # importing a module runs its code: anything
         raise TaskUnknown(f"task {job.task!r} cannot be imported here: {error}") from error
-    body.run_after = ""  # now
-    return rebuilt(original, body, backend=backend.alias, queue=queue, priority=job.priority)
 
 
 def _check_call(task: AnyTask, args: list[Any], kwargs: Mapping[str, Any]) -> None:

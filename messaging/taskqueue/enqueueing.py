@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from django.utils import timezone
 
 from messaging.errors import InvalidOption, shown
+from messaging.taskqueue.fitting import check_call
 from messaging.taskqueue.job import NewJob, new_id
 from messaging.taskqueue.lookup import named_by
 from messaging.taskqueue.options import Defaults, seconds
@@ -82,6 +83,7 @@ class Form:
     def filled(self, args: Any, kwargs: Mapping[str, Any]) -> Prepared:
         """A call's arguments -> its job; raises an :class:`~messaging.errors.InvalidCall` that names what cannot be."""
         args, kwargs = plain_call(args, kwargs)
+        check_call(self.task, args, kwargs)
         asked: dict[str, Any] = {}
         if self._asks:
             try:

@@ -56,7 +56,7 @@ def rebuilt(original: AnyTask, body: Body, *, backend: str, queue: str, priority
     if original.run_after != run_after:
         changes["run_after"] = run_after
     if body.options:
-        changes |= options_from(body.options)
+        changes |= options_from(body.options, original)
     if not changes:
         return original
     copy = object.__new__(type(original))

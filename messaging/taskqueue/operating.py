@@ -63,7 +63,7 @@ class Operated:
         self.name = name
         self.caps = caps
         self.keys = keys.queue(alias, name)
-        self.key = dict(zip((part for part, _ in keys.QUEUE), self.keys, strict=True))
+        self.key = keys.parts(alias, name)
         self._registered = 0.0
 
     def __repr__(self) -> str:
@@ -239,6 +239,13 @@ class Operated:
             WorkerSeen(worker.decode(), int(ms), msgspec.json.decode(facts.get(worker, b"{}")))
             for worker, ms in beats
         ]
+
+    def owners(self, ids: Sequence[str]) -> dict[str, str]:
+        """Which workers hold these jobs now, without those that nobody holds."""
+        with translated(f"queue {self.name!r}"):
+            packed: list[Any] = self.client.hmget(self.key["jobs"], list(ids)) if ids else []
+        jobs = [calls.brief(name.encode(), each) for name, each in zip(ids, packed, strict=True)]
+        return {job.id: job.owner for job in jobs if job is not None and job.state is State.RUNNING}
 
     # -- changing
 

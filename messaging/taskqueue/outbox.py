@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 from django.conf import settings
-from django.db import DatabaseError, connections, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import DatabaseError, connections
 from django.db.models import F, QuerySet
 
+from messaging.commits import Patience, send_after_commit
 from messaging.conf import conf
 from messaging.errors import BrokerError
 from messaging.models import PendingTask
@@ -37,6 +37,7 @@ SECOND_LOOK = timedelta(
 UNREADABLE_PAUSE = timedelta(hours=1)  # until a row that somebody spoiled by hand is looked at again
 SWEEP_SECONDS = 1.0
 
+_patience = Patience("task")
 _decoder = msgspec.json.Decoder(NewJob)
 
 
@@ -57,12 +58,6 @@ def databases() -> list[str]:
         if isinstance(named, str) and named in connections:
             found[named] = None
     return list(found)
-
-
-def in_transaction(using: str) -> bool:
-    """Is a transaction of that database open in this thread?"""
-    connection = connections[using]
-    return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
 def put(waiting: Sequence[Waiting], *, using: str, then: Callable[[], None]) -> None:
@@ -86,45 +81,9 @@ def put(waiting: Sequence[Waiting], *, using: str, then: Callable[[], None]) -> 
         batch_size=SEND_ROWS,
     )
     ids = [row.job_id for row in rows]
-    connection = connections[using]
-    if connection.in_atomic_block:
-        transaction.on_commit(_AfterCommit(using, ids, then, connection), using=using, robust=True)
-        return
-    if connection.get_autocommit():
-        _send_now(ids, using=using)
-    then()
-
-
-class _AfterCommit:
-    """What one :func:`put` leaves to be done. Those of one transaction share ``unsent``: the first that is called sends
-    for all of them, and what a savepoint took back is not found when it is read. They are remembered by their job's id:
-    SQLite gives the keys that a savepoint took back once more, maybe to another process."""
-
-    def __init__(
-        self, using: str, ids: Sequence[str], then: Callable[[], None], connection: BaseDatabaseWrapper
-    ) -> None:
-        self.__qualname__ = (
-            "messaging.taskqueue.outbox"  # Django 5.2 names a robust callback that fails by it
-        )
-        self.using = using
-        self.then = then
-        before = (
-            each for _, each, *_ in reversed(connection.run_on_commit) if isinstance(each, _AfterCommit)
-        )
-        earlier = next(before, None)
-        self.unsent: list[str] = [] if earlier is None else earlier.unsent
-        self.unsent += ids
-        self._ids = ids
-
-    def __call__(self) -> None:
-        if connections[
-            self.using
-        ].in_atomic_block:  # a TestCase plays the commit, for callbacks that it captured
-            _send_now(self._ids, using=self.using)
-        else:
-            ids, self.unsent[:] = list(self.unsent), []
-            _send_now(ids, using=self.using)
-        self.then()
+    send_after_commit(
+        "messaging.taskqueue.outbox", lambda names: _send_now(names, using=using), ids, using=using, then=then
+    )
 
 
 def _send_now(ids: Sequence[str], *, using: str) -> None:
@@ -133,8 +92,10 @@ def _send_now(ids: Sequence[str], *, using: str) -> None:
         try:
             send_rows(PendingTask.objects.filter(job_id__in=ids[start : start + SEND_ROWS]), using=using)
         except (BrokerError, DatabaseError) as error:
-            logger.warning("%d tasks wait in the outbox: %s", len(ids) - start, error)
+            _patience.failed(len(ids) - start, error)
             return
+    if ids:
+        _patience.succeeded()
 
 
 def send_rows(found: QuerySet[PendingTask], *, using: str, sweeping: bool = False) -> int:

@@ -23,10 +23,8 @@ from messaging import keys
 from messaging.taskqueue import calls
 from messaging.taskqueue.job import Claim, Claimed, Enqueued, Job, NewJob, Outcome
 from messaging.taskqueue.operating import STATISTICS_HOURS, STATISTICS_MINUTES, Operated
-from messaging.taskqueue.quantities import CAPS, Caps, Swept
+from messaging.taskqueue.quantities import Swept
 from messaging.taskqueue.scripting import Argument, script, translated
-
-__all__ = ["CAPS", "AsyncQueue", "Caps", "Queue", "wait_many"]
 
 _SHORTEST_WAIT = 0.01  # seconds: Redis takes 0 for ever
 _CHUNK = 500
@@ -178,13 +176,12 @@ class AsyncQueue:
 
     now: str | int = ""
 
-    def __init__(self, client: aioredis.Redis, alias: str, name: str, *, caps: Caps = CAPS) -> None:
+    def __init__(self, client: aioredis.Redis, alias: str, name: str) -> None:
         self.client = client
         self.alias = alias
         self.name = name
-        self.caps = caps
         self.keys = keys.queue(alias, name)
-        self.key = dict(zip((part for part, _ in keys.QUEUE), self.keys, strict=True))
+        self.key = keys.parts(alias, name)
         self._registered = False
 
     async def _run(self, name: str, *arguments: Argument) -> object:

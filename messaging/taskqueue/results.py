@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from messaging.taskqueue.job import Job, JobError, State
 from messaging.taskqueue.lookup import original_of, rebuilt
-from messaging.taskqueue.payloads import Body, decode_body, decode_return
+from messaging.taskqueue.payloads import decode_body, decode_return
 from messaging.taskqueue.seam import AnyResult, AnyTask, TaskError, TaskResult, TaskResultStatus
 
 STATUS = {
@@ -56,13 +56,13 @@ def microseconds(aware: datetime) -> int:
     return (aware - _EPOCH) // _MICROSECOND
 
 
-def result_of(job: Job, *, backend: str, queue: str, body: Body | None = None) -> AnyResult:
+def result_of(job: Job, *, backend: str, queue: str) -> AnyResult:
     """A job of a queue -> its result.
 
     Raises ``ImportError`` when its task is not in this process, ``SuspiciousOperation`` when it names something else
     than a task, :class:`~messaging.errors.TaskUnreadable` when its body makes no sense.
     """
-    body = body or decode_body(job.body)
+    body = decode_body(job.body)
     in_utc = settings.USE_TZ
     task = rebuilt(original_of(body.task, job.id), body, backend=backend, queue=queue, priority=job.priority)
     result = new_result(

@@ -24,15 +24,19 @@ from django.utils import timezone
 
 from messaging.errors import (
     GiveUp,
+    InvalidCall,
     RetryAfter,
     TaskTimeout,
+    TaskTooLarge,
     TaskUnknown,
     TaskUnreadable,
     UnsupportedValue,
     shown,
 )
+from messaging.rendering import visible
 from messaging.taskqueue.backend import RedisTaskBackend
 from messaging.taskqueue.backoff import asked_for, delay_of
+from messaging.taskqueue.headlines import headline_of
 from messaging.taskqueue.job import Claimed, Failed, JobError, Outcome, Released, Retry, Succeeded, error_of
 from messaging.taskqueue.options import Defaults, Effective, effective
 from messaging.taskqueue.payloads import decode_return, encode_return
@@ -46,6 +50,7 @@ _set = object.__setattr__  # a result is frozen for everyone else
 UNKNOWN_SECONDS = 30.0  # a job whose task this release does not know waits for one that does
 MANY_KINDS = 1000  # that are remembered
 TRACEBACK_CHARACTERS = 16 * 1024  # of a traceback, its end, which says what happened
+NOT_KEPT = "its return value cannot be kept"  # the reason of a dead letter whose work is done
 
 
 class Stop(Enum):
@@ -67,6 +72,7 @@ class Attempt:
     options: Effective  # max_attempts, backoff, timeout (seconds, 0: none) ...
     is_async: bool  # run it in an event loop
     stop: Stop | None = None  # set this before interrupting
+    has_run: bool = False  # its work is done, and what it returned cannot be kept: not to be run again
     chance: Callable[[], float] = field(default=random.random, repr=False)  # for the jitter of retries
 
 
@@ -129,8 +135,7 @@ def run(attempt: Attempt) -> Outcome | None:
         outcome = _succeeded(attempt, value)
     except BaseException as error:
         ending = _ended_by(attempt, error)
-        if ending.is_final:
-            finished(backend, result)
+        _failed(attempt, ending)
         return ending.outcome
     finished(backend, result)
     return outcome
@@ -148,8 +153,7 @@ async def arun(attempt: Attempt) -> Outcome | None:
         if isinstance(error, asyncio.CancelledError) and attempt.stop is None:
             raise
         ending = _ended_by(attempt, error)
-        if ending.is_final:
-            await afinished(backend, result)
+        await _afailed(attempt, ending)
         return ending.outcome
     await afinished(backend, result)
     return outcome
@@ -162,14 +166,36 @@ def interrupted(attempt: Attempt) -> Outcome | None:
         raise InterruptedError(f"interrupted: {attempt.stop}")
     except InterruptedError as error:
         ending = _ended_by(attempt, error)
-        if ending.is_final:
-            finished(attempt.backend, attempt.result)
+        _failed(attempt, ending)
         return ending.outcome
 
 
 class _Ending(NamedTuple):
     outcome: Outcome | None
     is_final: bool  # its result is FAILED, which the signal has to tell
+    late: TaskTimeout | None = None  # what was noted instead of the exception that told the task to stop
+
+
+def _failed(attempt: Attempt, ending: _Ending) -> None:
+    """The signal of a final failure, while the error that was noted is handled: Django logs that one."""
+    if ending.late is not None:
+        try:
+            raise ending.late
+        except TaskTimeout:
+            _failed(attempt, ending._replace(late=None))
+    elif ending.is_final:
+        finished(attempt.backend, attempt.result)
+
+
+async def _afailed(attempt: Attempt, ending: _Ending) -> None:
+    """:func:`_failed` in an event loop."""
+    if ending.late is not None:
+        try:
+            raise ending.late
+        except TaskTimeout:
+            await _afailed(attempt, ending._replace(late=None))
+    elif ending.is_final:
+        await afinished(attempt.backend, attempt.result)
 
 
 def _arguments(attempt: Attempt) -> list[Any]:
@@ -182,8 +208,13 @@ def _succeeded(attempt: Attempt, value: Any) -> Succeeded:
     result, claimed = attempt.result, attempt.claimed
     try:
         encoded = encode_return(value, claimed.task, limit=attempt.options.max_bytes)
-    except UnsupportedValue as error:
-        raise TypeError(str(error)) from None
+    except Exception as error:  # anything: a mapping's own code may fail
+        attempt.has_run = True
+        said = f"it ran; {NOT_KEPT}: {error if isinstance(error, InvalidCall) else shown(error)}"
+        if isinstance(error, TaskTooLarge):
+            error.args = (said,)
+            raise
+        raise TypeError(said) from None if isinstance(error, UnsupportedValue) else error
     _set(result, "finished_at", timezone.now())
     _set(result, "_return_value", decode_return(encoded))
     _set(result, "status", TaskResultStatus.SUCCESSFUL)
@@ -195,10 +226,11 @@ def _ended_by(attempt: Attempt, error: BaseException) -> _Ending:
     claimed, result = attempt.claimed, attempt.result
     if attempt.stop in (Stop.CANCELLED, Stop.LOST):
         return _Ending(None, is_final=False)
-    if attempt.stop is Stop.HAND_BACK:
+    if attempt.stop is Stop.HAND_BACK and not attempt.has_run:
         _set(result, "status", TaskResultStatus.READY)
         return _Ending(Released(claimed.id, claimed.token), is_final=False)
-    if attempt.stop is Stop.TIMEOUT:
+    late = None
+    if attempt.stop is Stop.TIMEOUT and not attempt.has_run:
         late = TaskTimeout(f"took longer than {attempt.options.timeout:g} s")
         late.__cause__, late.__traceback__ = error, error.__traceback__
         error = late
@@ -208,7 +240,7 @@ def _ended_by(attempt: Attempt, error: BaseException) -> _Ending:
     if isinstance(delay, str):
         _set(result, "finished_at", timezone.now())
         _set(result, "status", TaskResultStatus.FAILED)
-        return _Ending(Failed(claimed.id, claimed.token, noted, delay), is_final=True)
+        return _Ending(Failed(claimed.id, claimed.token, noted, delay), is_final=True, late=late)
     _set(result, "status", TaskResultStatus.READY)
     logger.warning(
         "Task id=%s path=%s failed in attempt %d of %d, again in %.1f s: %s",
@@ -217,13 +249,15 @@ def _ended_by(attempt: Attempt, error: BaseException) -> _Ending:
         failures_of(claimed),
         attempt.options.max_attempts,
         delay,
-        noted["class"],
+        visible(headline_of(noted)),
     )
     return _Ending(Retry(claimed.id, claimed.token, noted, int(delay * 1000)), is_final=False)
 
 
 def retry_delay(attempt: Attempt, error: BaseException) -> float | str:
     """Seconds until the next attempt, or the reason why there is none."""
+    if attempt.has_run:
+        return NOT_KEPT
     options, failures = attempt.options, failures_of(attempt.claimed)
     if isinstance(error, GiveUp):
         return f"gave up: {error}" if type(error) is not GiveUp else "gave up"

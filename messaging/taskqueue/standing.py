@@ -19,6 +19,7 @@ from messaging.taskqueue.quantities import Counts, Paused, Period, WorkerSeen, q
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.worker.backends import aliases, backend_of
 
+MAX_WAIT = 300.0  # seconds that a ready task may wait before it is a problem, unless somebody says otherwise
 SECONDS = 5.0  # of silence, for people; producers have their own budget
 RATE_MINUTES = 5
 GROWING_MINUTES = 10
@@ -132,14 +133,27 @@ def number(facts: Mapping[str, Any], name: str) -> int:
 
 
 def fleet(some: Sequence[Queue]) -> tuple[dict[str, WorkerSeen], int]:
-    """All workers of these queues by id, each as it was last heard, and the server's time."""
+    """All workers of these queues by id, each as it was last heard, and the server's time. One that is silent has only
+    those tasks that nobody has taken from it yet."""
     found: dict[str, WorkerSeen] = {}
     for each in some:
         for worker in each.workers():
             if worker.id not in found or found[worker.id].seen_ms < worker.seen_ms:
                 found[worker.id] = worker
     now_ms = some[0].counts().now_ms if some else int(time.time() * 1000)
+    silent = [each for each in found.values() if not is_alive(each, now_ms)]
+    found |= {each.id: each for each in _holding(silent, some)}
     return dict(sorted(found.items())), now_ms
+
+
+def _holding(silent: Sequence[WorkerSeen], some: Sequence[Queue]) -> Iterator[WorkerSeen]:
+    said = [task for worker in silent for task in worker.facts.get("tasks", ())]
+    owners: dict[str, str] = {}
+    for each in some:
+        owners |= each.owners([str(task.get("id")) for task in said if task.get("queue") == each.name])
+    for worker in silent:
+        tasks = [task for task in worker.facts.get("tasks", ()) if owners.get(task.get("id")) == worker.id]
+        yield msgspec.structs.replace(worker, facts={**worker.facts, "tasks": tasks, "busy": len(tasks)})
 
 
 class Problem(NamedTuple):

@@ -16,6 +16,7 @@ from django.utils import timezone
 from messaging.errors import InvalidCall, InvalidOption, shown
 from messaging.taskqueue.backoff import Backoff, check_backoff
 from messaging.taskqueue.options import (
+    LONGEST,
     check_count,
     check_database,
     check_errors,
@@ -107,20 +108,35 @@ class RedisTask(_Typed[P, R]):
         *,
         priority: int | None = None,
         queue_name: str | None = None,
-        run_after: datetime | timedelta | None = None,
+        run_after: Seconds | datetime | None = None,
         backend: str | None = None,
         **options: Unpack[TaskOptions],
     ) -> RedisTask[P, R]:
-        """A copy with other values. ``run_after`` may be a ``timedelta`` from now; ``options`` are the fields above."""
-        if unknown := options.keys() - _CHECKS.keys():
+        """A copy with other values. ``run_after`` may be seconds or a ``timedelta`` from now; ``options``: the fields
+        above."""
+        if unknown := options.keys() - CHECKS.keys():
             raise TypeError(f"using() has no option {', '.join(map(repr, sorted(unknown)))}")
-        if isinstance(run_after, timedelta):
-            run_after = timezone.now() + run_after
-        given = {"priority": priority, "queue_name": queue_name, "run_after": run_after, "backend": backend}
+        at = None if run_after is None else self._begins(run_after)
+        given = {"priority": priority, "queue_name": queue_name, "run_after": at, "backend": backend}
         changes: dict[str, Any] = {
             name: value for name, value in (given | options).items() if value is not None
         }
         return replace(self, **changes)
+
+    def _begins(self, run_after: object) -> datetime:
+        if isinstance(run_after, datetime):
+            return run_after
+        seconds = run_after.total_seconds() if isinstance(run_after, timedelta) else run_after
+        if (
+            not isinstance(seconds, int | float)
+            or isinstance(seconds, bool)
+            or not -LONGEST <= seconds <= LONGEST
+        ):
+            raise InvalidTaskOption(
+                f"task {self.name!r}: run_after is a datetime, or a number of seconds or a timedelta from now, "
+                f"not {shown(run_after)}"
+            )
+        return timezone.now() + timedelta(seconds=seconds)
 
     def enqueue_many(self, calls: Iterable[tuple[Any, ...] | Mapping[str, Any]]) -> list[TaskResult[P, R]]:
         """One job for each of ``calls``, hundreds in a round trip: a tuple of positional arguments, or a mapping of
@@ -144,7 +160,7 @@ class RedisTask(_Typed[P, R]):
         return backend
 
 
-_CHECKS: Mapping[str, Callable[[object, str], None]] = {
+CHECKS: Mapping[str, Callable[[object, str], None]] = {
     "max_attempts": check_count,
     "backoff": check_backoff,
     "timeout": check_span,
@@ -162,8 +178,8 @@ _CHECKS: Mapping[str, Callable[[object, str], None]] = {
 }
 
 
-_values = attrgetter(*_CHECKS)  # asked of each task that is enqueued
-_NONE = (None,) * len(_CHECKS)
+_values = attrgetter(*CHECKS)  # asked of each task that is enqueued
+_NONE = (None,) * len(CHECKS)
 
 
 def given_options(task: AnyTask) -> dict[str, Any]:
@@ -173,7 +189,7 @@ def given_options(task: AnyTask) -> dict[str, Any]:
     values = _values(task)
     if values == _NONE:
         return {}
-    return {name: value for name, value in zip(_CHECKS, values, strict=True) if value is not None}
+    return {name: value for name, value in zip(CHECKS, values, strict=True) if value is not None}
 
 
 def check_options(task: AnyTask) -> None:
@@ -181,7 +197,7 @@ def check_options(task: AnyTask) -> None:
     try:
         check_queue(task.queue_name, "queue_name")
         for name, value in given_options(task).items():
-            _CHECKS[name](value, name)
+            CHECKS[name](value, name)
     except InvalidOption as error:
         raise InvalidTaskOption(f"task {task.name!r}: {error}") from None
 

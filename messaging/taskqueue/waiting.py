@@ -8,9 +8,8 @@ import msgspec
 from django.db.models import Count, Min, Q
 
 from messaging.models import PendingTask
+from messaging.quantities import COUNTED
 from messaging.taskqueue.outbox import databases
-
-COUNTED = 10_000  # the oldest rows of a database, so that a look costs little
 
 REASONS = {  # what the listener found when it looked at a row
     "unsent": "it had not been sent: its process ended before, or Redis was away",
@@ -33,7 +32,7 @@ def look() -> WaitingTasks:
     found = WaitingTasks()
     now = datetime.now(UTC)
     for using in databases():
-        rows = PendingTask.objects.using(using).order_by("pk")[:COUNTED]
+        rows = PendingTask.objects.using(using).order_by("pk")[:COUNTED]  # the oldest
         told = rows.aggregate(
             pending=Count("pk"),
             oldest=Min("queued_at"),

@@ -1,10 +1,15 @@
-"""The text of an option -> the number that it means, for argparse; options that several commands have."""
+"""The text of an option -> the number or place that it means, for argparse; options that several commands have."""
 
 from __future__ import annotations
 
 import argparse
 import math
 from collections.abc import Callable
+
+from django.utils import timezone
+
+from messaging.log import Position
+from messaging.terminal.moments import LAST_NUMBER, position_of
 
 
 def whole(what: str, *, least: int, most: int | None = None) -> Callable[[str], int]:
@@ -36,6 +41,17 @@ def number(what: str, *, least: float = 0.0, most: float = 1e6) -> Callable[[str
 
 
 seconds = number("a number of seconds")
+
+
+def moment(text: str, *, latest_ms: int = LAST_NUMBER) -> Position:
+    """A place in the log, as ``messaging.terminal.moments`` says; what is beyond Redis's stream ids is none."""
+    try:
+        position = position_of(text, now=timezone.localtime())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if position.ms > latest_ms or position.seq > LAST_NUMBER:
+        raise argparse.ArgumentTypeError(f"no log has such a position: {text!r}")
+    return position
 
 
 def add_listing(parser: argparse.ArgumentParser) -> None:

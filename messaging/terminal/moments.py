@@ -1,17 +1,18 @@
-"""What a person says about when (``10m``, ``2025-11-21T17:30``, a position) -> where to start in the log. Pure."""
+"""What a person says about when (``10m``, ``2025-11-21T17:30``, a position) -> a place in the log, and back."""
 
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from messaging.errors import shown
 from messaging.log import START, Position
 
+LAST_NUMBER = 2**64 - 1  # of either half of a stream id
+
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGE = re.compile(r"(?:\d+(?:\.\d+)?[smhdw])+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
-_LAST_SEQ = 2**64 - 1
 
 
 def position_of(text: str, *, now: datetime) -> Position:
@@ -42,7 +43,22 @@ def position_of(text: str, *, now: datetime) -> Position:
     return _from(moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo))
 
 
+def time_of(position: Position) -> datetime | None:
+    """When Redis took what stands there, in the local zone; ``None`` for a stream id that somebody made by hand, and
+    that no calendar holds."""
+    try:
+        return datetime.fromtimestamp(position.ms / 1000, UTC).astimezone()
+    except (ValueError, OverflowError):
+        return None
+
+
+def clock(position: Position) -> str:
+    """The same for a sentence, to the second; without a time the position itself."""
+    time = time_of(position)
+    return str(position) if time is None else f"{time:%Y-%m-%d %H:%M:%S}"
+
+
 def _from(moment: datetime) -> Position:
     """The position just before the first that this moment can have."""
     ms = int(moment.timestamp() * 1000)
-    return START if ms <= 0 else Position(ms - 1, _LAST_SEQ)
+    return START if ms <= 0 else Position(ms - 1, LAST_NUMBER)

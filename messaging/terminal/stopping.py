@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self, TypeVar
 
-from messaging.standalone.supervisor import ENDED_AT_ONCE, SAME_SIGNAL, STOPPING
+from messaging.exits import ENDED_AT_ONCE, SAME_SIGNAL, STOPPING
 
 T = TypeVar("T")
 

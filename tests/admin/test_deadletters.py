@@ -1,13 +1,15 @@
 """The page of dead letters: filters, groups, what errors said; retried, discarded, edited."""
 
 import re
+from pathlib import Path
 
+import msgspec
 import pytest
 from django.test import Client
 from pytest_django import Settings
 
 from messaging.admin import asked
-from messaging.taskqueue.job import State
+from messaging.taskqueue.job import Failed, NewJob, State, error_of, new_id
 from messaging.taskqueue.queue import Queue
 from messaging.testing import run_tasks
 from tests.admin.conftest import Staff
@@ -20,7 +22,7 @@ from tests.admin.consoles import (
     post,
     state_of,
 )
-from tests.queued import enqueue, kill
+from tests.queued import claim, enqueue, kill
 
 TRACEBACK = """Traceback (most recent call last):
   File "shop/tasks.py", line 7, in charge
@@ -59,6 +61,22 @@ def test_a_dead_letter_again_with_other_arguments(
     assert url not in html
     (ready,) = enqueue(1)
     assert "It is no dead letter" in post(admin, f"{TASKS}{ready}/edit/")
+
+
+def test_a_function_that_somebody_wrote_into_a_dead_letter_is_not_called(
+    admin: Client, mails: Queue, tmp_path: Path
+) -> None:
+    made, task = tmp_path / "made", "tests.taskqueue.jobs.note"
+    body = {"task": task, "args": [str(made)], "options": {"order_key": {"path": "os.mkdir"}}}
+    mails.enqueue([NewJob(id=new_id("mails"), body=msgspec.json.encode(body), task=task)])
+    (dead,) = claim()
+    mails.settle(
+        "host:1:abc", [Failed(dead.id, dead.token, error_of("builtins.ValueError", ""), "failed 1 times")]
+    )
+    html = post(admin, f"{TASKS}{dead.id}/edit/", args=f'["{made}"]', kwargs="{}").replace("&#x27;", "'")
+    assert not made.exists()
+    assert "order_key: 'os.mkdir' is not signed" in html
+    assert mails.counts().ready == 0
 
 
 def test_what_is_redacted_cannot_be_guessed_by_a_search(

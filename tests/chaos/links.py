@@ -83,12 +83,3 @@ def silent_subscription(world: World) -> None:
         world.broken.append(f"I7 a silent subscription was replaced after {took:.1f} s")
     if world.words().count("has been silent") == said:
         world.broken.append("I9 nobody said that the subscription was silent")
-
-
-def stalled_connection_of_all(world: World) -> None:
-    """Nothing passes for longer than a lease, and nothing is closed."""
-    assert world.proxy
-    world.proxy.fault = "stall"
-    world.pause(2.0, 3.0)
-    world.proxy.fault = ""
-    eventually(world.in_charge, message="a listener is in charge")

@@ -22,6 +22,7 @@ from messaging.continuity import Stand, Verdict
 from messaging.errors import BrokerError
 from messaging.log import Bounds, Entry, Position
 from messaging.models import Cursor, Message
+from messaging.readers import RELAY
 from messaging.sender import send
 from tests.chaos import hold
 
@@ -35,7 +36,7 @@ def no_compare_and_set() -> None:
         commit(self, *work)
 
     def move(self: relay.Relay, stand: Stand) -> None:
-        Cursor.objects.using(conf.DATABASE).filter(reader=relay.READER, partition=self.partition).update(
+        Cursor.objects.using(conf.DATABASE).filter(reader=RELAY, partition=self.partition).update(
             epoch=stand.epoch,
             log_ms=stand.position.ms,
             log_seq=stand.position.seq,

@@ -64,4 +64,4 @@ def test_the_log_is_read_again_from_where_the_work_was_done() -> None:
 
 
 def _entries_behind(position: log.Position) -> list[Entry]:
-    return log.read(connection.client(), 0, position, count=10, block_ms=None)
+    return log.read(connection.client(), 0, position, count=10)

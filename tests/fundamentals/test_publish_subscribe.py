@@ -76,11 +76,11 @@ def test_who_was_not_listening_finds_it_in_the_log(redis: Redis) -> None:
     """``messaging.publish`` appends to a Redis Stream before it publishes, in one step. A stream is a log: it keeps
     its entries, and every reader has a position of its own, from which it goes on whenever it likes."""
     publish("updates", "said too early")
-    entries = log.read(connection.client(), 0, log.START, count=10, block_ms=None)
+    entries = log.read(connection.client(), 0, log.START, count=10)
     assert [entry.event().data for entry in entries] == ["said too early"]
 
     publish("updates", "said later")
-    news = log.read(connection.client(), 0, entries[-1].position, count=10, block_ms=None)
+    news = log.read(connection.client(), 0, entries[-1].position, count=10)
     assert [entry.event().data for entry in news] == ["said later"]
 
 

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("broker")
 def at_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sweeper leaves no row to the process that wrote it; no outage of another test is remembered."""
     settings.MESSAGING = settings.MESSAGING | {"OUTBOX_GRACE_SECONDS": 0.0}
-    monkeypatch.setattr(outbox, "_waits", False)
+    monkeypatch.setattr(outbox._patience, "waits", False)
 
 
 class RolledBack(Exception):

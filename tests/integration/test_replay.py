@@ -430,6 +430,7 @@ def test_what_makes_no_sense_is_refused(arguments: tuple[str, ...], replay: Call
     [
         ("--since", "yesterday", "--to", "table"),
         ("--since", "99999999999999999999-0", "--to", "table"),
+        ("--since", f"{2**63}-0", "--to", "table"),  # no row can say that it stands there
         ("--since", "1h", "--to", "table", "--rate", "-1"),
         ("--since", "1h"),
         ("--to", "table"),

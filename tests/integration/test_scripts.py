@@ -291,12 +291,12 @@ def test_a_fence_refuses_whoever_has_a_lower_token(client: redis.Redis) -> None:
 
 def test_entries_are_read_from_any_place_in_both_directions(client: redis.Redis) -> None:
     positions = [log.Position.parse(each) for each in append(*[b"%d" % n for n in range(10)])]
-    assert [entry.body for entry in log.read(client, 0, positions[3], count=3, block_ms=None)] == [
+    assert [entry.body for entry in log.read(client, 0, positions[3], count=3)] == [
         b"4",
         b"5",
         b"6",
     ]
-    assert log.read(client, 0, positions[-1], count=3, block_ms=1) == []
+    assert log.read(client, 0, positions[-1], count=3) == []
     assert [entry.body for entry in log.newest(client, 0, count=2)] == [b"9", b"8"]
     assert [entry.body for entry in log.newest(client, 0, count=2, before=positions[5])] == [b"4", b"3"]
     assert [entry.body for entry in log.between(client, 0, positions[2], positions[4], count=9)] == [
@@ -310,7 +310,7 @@ def test_entries_are_read_from_any_place_in_both_directions(client: redis.Redis)
 
 def test_an_entry_that_is_not_ours_is_read_with_all_its_bytes(client: redis.Redis) -> None:
     client.xadd(keys.log(0), {"a": "1", b"\xff": b"\x00"}, id="7-1")
-    (entry,) = log.read(client, 0, log.START, count=9, block_ms=None)
+    (entry,) = log.read(client, 0, log.START, count=9)
     assert (entry.location, entry.body, entry.raw) == ("0.7-1", None, b"a 1 \xff \x00")
 
 

@@ -182,13 +182,13 @@ def test_a_task_that_this_release_does_not_have_is_left_to_one_that_has(
     for now in (11_000, 12_000):
         assert clock.tick([found], now) == 0
     assert caplog.text.count("cannot be enqueued") == 1
-    assert new_clock().tick([Recurring("x", SEND, every_ms=1000, catch_up="all")], 12_000) == 2
+    assert new_clock().tick([Recurring("x", REPORT, every_ms=1000, catch_up="all")], 12_000) == 2
 
 
 def test_a_clock_that_was_ahead_for_a_moment_stops_no_schedule(
     scheduled: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    found, clock, day = Recurring("x", SEND, every_ms=60_000), new_clock(), 86_400_000
+    found, clock, day = Recurring("x", REPORT, every_ms=60_000), new_clock(), 86_400_000
     clock.tick([found], day)
     assert clock.tick([found], 2 * day) == 1
     ticks = [clock.tick([found], day + minute * 60_000) for minute in range(1, 11)]

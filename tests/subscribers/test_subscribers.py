@@ -194,8 +194,7 @@ def test_options_reach_the_task(declaring: None) -> None:
     template = deliveries.template_of(registered["shop.x"])
     assert (template.max_attempts, template.timeout_ms, template.limit, template.priority) == (4, 3000, 2, 7)
     assert template.keep_ms == deliveries.REMEMBERED_MS
-    assert deliveries.name_of(template.task) == "shop.x"
-    assert deliveries.name_of("shop.tasks.x") is None
+    assert template.task == "messaging.deliveries.shop:x"
 
 
 # -- running
@@ -231,6 +230,28 @@ def test_a_coroutine_is_a_subscriber_too_and_what_fails_is_tried_again(dispatchi
     dispatching(dispatcher)
     assert [ran.succeeded for ran in run_tasks(delayed=True)] == [False, True]
     assert seen == [({"id": 1}, "ann")] * 2
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["function", "coroutine"])
+def test_what_a_subscriber_returns_is_nobodys_and_runs_nothing_again(
+    dispatching: Dispatching, is_async: bool
+) -> None:
+    seen: list[Event] = []
+
+    def on_created(event: Event) -> Decimal:
+        seen.append(event)
+        return Decimal("9.90")
+
+    async def aon_created(event: Event) -> Decimal:
+        return on_created(event)
+
+    subscribe("orders.created", name="shop.total", max_attempts=3)(aon_created if is_async else on_created)
+    dispatcher = dispatching()
+    messaging.publish("orders.created", {"id": 1})
+    dispatching(dispatcher)
+    (ran,) = run_tasks(delayed=True)
+    assert ran.succeeded
+    assert len(seen) == 1
 
 
 # -- finding

@@ -1,5 +1,7 @@
 """Tasks that the tests of the backend enqueue and run."""
 
+from asyncio import CancelledError
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from messaging.errors import GiveUp, RetryAfter
@@ -29,10 +31,35 @@ def note(what: Any) -> None:
     ran.append(what)
 
 
-@task
+@task(max_attempts=3, backoff=0)
 def give(kind: str) -> Any:
     """Something that JSON cannot carry."""
-    return {"function": give.func, "number": float("nan"), "keys": {1: 2}, "long": "x" * 300_000}[kind]
+    ran.append(kind)
+    return {
+        "function": give.func,
+        "number": float("nan"),
+        "keys": {1: 2},
+        "long": "x" * 300_000,
+        "broken": Broken(),
+    }[kind]
+
+
+@task(max_attempts=3, backoff=0)
+async def agive(kind: str) -> Any:
+    return give.func(kind)
+
+
+class Broken(Mapping[str, int]):
+    """Its own code fails."""
+
+    def __getitem__(self, key: str) -> int:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        raise OSError("the database is away")
+
+    def __len__(self) -> int:
+        return 1
 
 
 @task(max_attempts=3, backoff=0)
@@ -46,7 +73,13 @@ def fail(how: str = "ValueError") -> None:
         "GiveUp": GiveUp("hopeless"),
         "RetryAfter": RetryAfter(7, "busy"),
         "long": ValueError("x" * 100_000),
+        "lines": OSError("first \x1b[31mred\nsecond"),
     }[how]
+
+
+@task(backoff=0)
+def stopped() -> None:
+    raise CancelledError
 
 
 @task(max_attempts=3, backoff=2)

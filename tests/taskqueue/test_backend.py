@@ -110,6 +110,32 @@ async def test_coroutines_do_the_same_without_a_thread(
             await ours.aget_result(unknown)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("span", [30, 30.5, timedelta(seconds=30), 0, -30, timedelta(seconds=-30)])
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_it_runs_after_so_many_seconds(
+    ours: RedisTaskBackend, settings: Settings, span: float | timedelta, use_tz: bool
+) -> None:
+    settings.USE_TZ = use_tz
+    before = timezone.now()
+    result = jobs.add.using(run_after=span).enqueue(1)
+    seconds = span.total_seconds() if isinstance(span, timedelta) else span
+    assert 0 <= (result.task.run_after - before).total_seconds() - seconds < 5
+    assert ours.get_result(result.id) == result
+    job = ours.queue("default").get(result.id)
+    assert job is not None
+    assert job.state is (State.DELAYED if seconds > 0 else State.READY)
+
+
+@pytest.mark.parametrize(
+    "wild",
+    [True, math.nan, math.inf, "30", "tomorrow", SOON.date(), 10**400, 1e12, timedelta.max, timedelta.min],
+)
+def test_what_is_no_time_to_run_after_is_refused_with_a_sentence(ours: RedisTaskBackend, wild: Any) -> None:
+    with pytest.raises(InvalidOption, match="task 'add': run_after is a datetime, or a number of") as caught:
+        jobs.add.using(run_after=wild)
+    assert isinstance(caught.value, InvalidTask)
+
+
 def test_naive_times_where_a_site_wants_them(ours: RedisTaskBackend, settings: Settings) -> None:
     settings.USE_TZ, settings.TIME_ZONE = False, "Asia/Tokyo"
     result = jobs.add.using(run_after=datetime(2126, 5, 17, 3, 4, 5, 6)).enqueue(1)  # noqa: DTZ001

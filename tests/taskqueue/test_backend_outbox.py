@@ -1,5 +1,6 @@
 """A task of a transaction runs if and only if that transaction is committed, and once whatever is sent again."""
 
+import logging
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -15,6 +17,7 @@ from django.db import connections, transaction
 from django.test import TestCase
 from pytest_django import DjangoDbBlocker, Settings
 
+from messaging.errors import BrokerUnavailable
 from messaging.models import PendingTask
 from messaging.taskqueue import RedisTaskBackend, outbox, waiting
 from messaging.taskqueue.job import State
@@ -179,6 +182,32 @@ def test_what_is_not_sent_is_swept_and_twice_is_once(
     assert outbox.sweep() == 0
     assert burst(ours, "default", "mail") == 0
     assert rows(database) == []
+
+
+def test_that_tasks_wait_is_said_once(
+    ours: RedisTaskBackend, sqlite: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(outbox._patience, "waits", False)
+
+    def enqueue(number: int) -> None:
+        with transaction.atomic(using=sqlite):
+            jobs.note.enqueue(number)
+
+    def said() -> list[str]:
+        return [
+            each.getMessage()
+            for each in caplog.records
+            if each.name == "messaging.publish" and each.levelno >= logging.WARNING
+        ]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "send_rows", Mock(side_effect=BrokerUnavailable("Redis is away")))
+        for number in range(3):
+            enqueue(number)
+    assert said() == ["1 task, and those that follow, wait in the outbox: Redis is away"]
+    enqueue(3)
+    enqueue(4)
+    assert said()[1:] == ["tasks of the outbox are sent again"]
 
 
 def test_a_redis_that_forgets_gets_it_again(ours: RedisTaskBackend, sqlite: str) -> None:

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from messaging.errors import TaskCancelled, TaskExpired, TaskTimeout, TaskUnknown, TaskUnreadable, WorkerLost
+from messaging.errors import (
+    TaskCancelled,
+    TaskExpired,
+    TaskTimeout,
+    TaskTooLarge,
+    TaskUnknown,
+    TaskUnreadable,
+    WorkerLost,
+)
 from messaging.taskqueue import Exponential, RedisTaskBackend
 from messaging.taskqueue.backoff import delay_of
 from messaging.taskqueue.job import Claimed, Failed, NewJob, Released, Retry, Succeeded, new_id
@@ -155,16 +163,41 @@ def test_full_jitter_doubles_up_to_its_end() -> None:
         ("function", "Unsupported type: <class 'function'> at return value"),
         ("number", "nan at return value"),
         ("keys", "key 1 at return value"),
-        ("long", "TaskTooLarge: return values of tests.taskqueue.jobs.give take 300,002 bytes"),
+        ("long", "return values of tests.taskqueue.jobs.{} take 300,002 bytes"),
+        ("broken", "OSError('the database is away')"),
     ],
 )
-def test_a_value_that_cannot_be_kept_is_a_failure(ours: RedisTaskBackend, kind: str, words: str) -> None:
-    result = jobs.give.enqueue(kind)
-    burst(ours, "default")
+@pytest.mark.parametrize("task", [jobs.give, jobs.agive], ids=["function", "coroutine"])
+def test_a_value_that_cannot_be_kept_fails_what_ran_and_does_not_run_it_again(
+    ours: RedisTaskBackend, queue: Queue, task: Any, kind: str, words: str
+) -> None:
+    jobs.ran.clear()
+    result = task.enqueue(kind)
+    each = attempt(ours)
+    outcome = asyncio.run(arun(each)) if task is jobs.agive else run(each)
+    assert outcome is not None
+    assert queue.settle(WORKER, [outcome]) == [True]
+    assert burst(ours, "default") == 0
+    assert jobs.ran == [kind]
     result.refresh()
     assert result.status == TaskResultStatus.FAILED
-    assert words in result.errors[0].traceback
-    assert kind == "long" or result.errors[0].exception_class is TypeError
+    (error,) = result.errors
+    assert error.exception_class is (TaskTooLarge if kind == "long" else TypeError)
+    assert "Error: it ran; its return value cannot be kept: " in error.traceback.replace("TooLarge", "Error")
+    assert words.format(task.name) in error.traceback
+    job = queue.get(result.id)
+    assert job is not None
+    assert job.reason == "its return value cannot be kept"
+
+
+@pytest.mark.parametrize("stop", [Stop.TIMEOUT, Stop.HAND_BACK])
+def test_what_ran_is_not_run_again_for_being_told_to_stop(ours: RedisTaskBackend, stop: Stop) -> None:
+    jobs.give.enqueue("number")
+    each = attempt(ours)
+    each.stop = stop
+    outcome = run(each)
+    assert isinstance(outcome, Failed)
+    assert outcome.reason == "its return value cannot be kept"
 
 
 def test_a_long_traceback_keeps_its_end(ours: RedisTaskBackend) -> None:
@@ -200,6 +233,43 @@ def test_why_somebody_interrupts(ours: RedisTaskBackend) -> None:
     assert late.error["class"] == f"{TaskTimeout.__module__}.{TaskTimeout.__qualname__}"
 
 
+def test_the_line_of_a_retry_says_what_went_wrong(
+    ours: RedisTaskBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    for how in ("lines", "KeyboardInterrupt", "long"):
+        jobs.fail.enqueue(how)
+        run(attempt(ours))
+    lines, bare, long = (each.getMessage() for each in caplog.records if each.name == "messaging.work")
+    assert lines.endswith("in attempt 1 of 3, again in 0.0 s: OSError: first \\x1b[31mred second")
+    assert bare.endswith(": KeyboardInterrupt")
+    assert long.endswith("xxx…")
+    assert len(long) < 400
+
+
+@pytest.mark.parametrize("in_a_loop", [False, True], ids=["thread", "loop"])
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_the_log_says_that_it_took_too_long(
+    ours: RedisTaskBackend, caplog: pytest.LogCaptureFixture, attempts: int, in_a_loop: bool
+) -> None:
+    """Not only by which exception it was told to stop."""
+    jobs.stopped.using(timeout=2, max_attempts=attempts).enqueue()
+    each = attempt(ours)
+    each.stop = Stop.TIMEOUT
+    outcome = asyncio.run(arun(each)) if in_a_loop else run(each)
+    assert isinstance(outcome, (Failed, Retry))
+    assert outcome.error is not None
+    assert outcome.error["class"] == "messaging.errors.TaskTimeout"
+    said = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(said) == 1
+    if attempts == 2:
+        assert said[0].getMessage().endswith(": messaging.errors.TaskTimeout: took longer than 2 s")
+        return
+    assert said[0].exc_info
+    assert isinstance(said[0].exc_info[1], TaskTimeout)
+    assert str(said[0].exc_info[1]) == "took longer than 2 s"
+    assert isinstance(said[0].exc_info[1].__cause__, asyncio.CancelledError), "where it was is in the log too"
+
+
 @pytest.mark.anyio
 async def test_a_coroutine_that_is_cancelled(ours: RedisTaskBackend) -> None:
     hangs = asyncio.Event()
@@ -232,9 +302,9 @@ async def test_a_coroutine_that_is_cancelled(ours: RedisTaskBackend) -> None:
         (b'{"task": "of.another.release"}', TaskUnknown, Released),
         (b'{"task": "tests.taskqueue.jobs.gone"}', TaskUnknown, Released),
         (
-            b'{"task": "tests.taskqueue.jobs.add", "options": {"backoff": {"path": "tests.taskqueue.jobs.gone"}}}',
-            TaskUnknown,
-            Released,
+            b'{"task": "tests.taskqueue.jobs.add", "options": {"backoff": {"path": "tests.taskqueue.jobs.seven"}}}',
+            TaskUnreadable,
+            Failed,
         ),
         (
             b'{"task": "tests.taskqueue.jobs.add", "options": {"timeout": {"weeks": "x"}}}',

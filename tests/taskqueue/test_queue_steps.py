@@ -537,8 +537,8 @@ def test_ids_name_their_queue() -> None:
 
 def test_scripts_and_python_agree_on_the_keys() -> None:
     text = (SCRIPTS / "parts" / "keys.lua").read_text()
-    assert re.findall(r"^  (\w+) = KEYS\[(\d+)\]", text, re.MULTILINE) == [
-        (part, str(number)) for number, (part, _) in enumerate(keys.QUEUE, 1)
+    assert re.findall(r"^  (\w+) = KEYS\[(\d+)\], +-- (.+)$", text, re.MULTILINE) == [
+        (part, str(number), what) for number, (part, what) in enumerate(keys.QUEUE, 1)
     ]
 
 

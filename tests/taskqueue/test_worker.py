@@ -4,10 +4,12 @@ import os
 import re
 import signal
 import time
+from pathlib import Path
 
+import msgspec
 import pytest
 
-from messaging.taskqueue.job import NewJob, State, new_id
+from messaging.taskqueue.job import Job, NewJob, State, new_id
 from tests.processes import Process, exists
 from tests.taskqueue import worker_tasks as tasks
 from tests.taskqueue.workers import LEASE_SECONDS, Workshop, processes_of
@@ -58,6 +60,36 @@ def test_what_ends_an_interpreter_is_a_failure_of_the_task(workshop: Workshop, w
     classes = [job.errors[0]["class"] for job in jobs]
     assert classes == ["builtins.SystemExit", "builtins.KeyboardInterrupt", "builtins.SystemExit"]
     assert processes_of(worker) == before
+
+
+def test_what_using_was_given_is_asked_in_the_worker(workshop: Workshop) -> None:
+    options = {"max_attempts": 3, "backoff": tasks.at_once, "give_up_on": KeyboardInterrupt}
+    results = [tasks.exit_.using(**options).enqueue(how) for how in ("SystemExit", "KeyboardInterrupt")]  # type: ignore[arg-type]
+    jobs = [workshop.ended(result) for result in results]
+    assert [len(job.attempts) for job in jobs] == [3, 1]
+    assert [job.reason for job in jobs] == ["failed 3 times", "gives up on KeyboardInterrupt"]
+    assert workshop.marks().count("SystemExit again at once") == 2
+
+
+def test_a_name_that_somebody_wrote_into_a_job_is_not_called_in_the_worker(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    made = tmp_path / "made"
+    for option in ("func", "backoff"):
+        path = tasks.leave.module_path
+        body = {"task": path, "args": [str(made)], "options": {option: {"path": "os.mkdir"}}}
+        job = NewJob(id=new_id("default"), body=msgspec.json.encode(body), task=path)
+        workshop.queue().enqueue([job])
+
+        def ended(job_id: str = job.id) -> Job | None:
+            found = workshop.queue().get(job_id)
+            return found if found and found.state is State.DEAD else None
+
+        found = eventually(ended)
+        assert found is not None
+        assert found.reason == "unreadable"
+        assert "'os.mkdir'" in found.errors[0]["traceback"]
+    assert not made.exists()
 
 
 def test_a_task_over_its_time_limit_is_stopped(workshop: Workshop) -> None:
@@ -161,6 +193,9 @@ def test_a_process_that_grows_too_large_is_replaced_after_its_tasks(
     job = workshop.ended(tasks.grow.enqueue(MEMORY_MB + 50))
     worker.wait_for(rf"process {job.result.decode()} ends after its \d+ tasks: it takes \d+ MB")
     eventually(lambda: not exists(int(job.result)))
+    eventually(
+        lambda: job.result.decode() not in {str(each.facts["pid"]) for each in workshop.queue().workers()}
+    )
 
 
 def test_a_process_that_somebody_ends_in_order_is_replaced(workshop: Workshop, worker: Process) -> None:
@@ -192,5 +227,6 @@ def test_while_it_drains_it_keeps_its_tasks_for_longer_than_a_lease(
     workshop.set("drained")
     assert worker.wait() == 0
     assert worker.stdout == ""
+    assert queue.workers() == workshop.queue("mail").workers() == []
     job = workshop.job(result)
     assert (job.state, len(job.attempts)) == (State.SUCCEEDED, 1)

@@ -29,6 +29,7 @@ def workers(workshop_of_the_file: Workshop) -> Workers:
         "orphaned": work("--queues", "orphaned"),
         "asked": work("--queues", "asked,frozen", "--processes", "2"),
         "frozen": work("--queues", "frozen"),
+        "several": work("--queues", "several", "--processes", "2"),
         "line": work("--queues", "line", "--processes", "1", "--concurrency", "2"),
     }
 
@@ -40,10 +41,17 @@ def running(workshop: Workshop, queue: str, key: str) -> Any:
     return result
 
 
+def listed(workshop: Workshop, queue: str) -> set[int]:
+    """The process ids that `messaging workers` shows."""
+    return {each.facts["pid"] for each in workshop.queue(queue).workers()}
+
+
 def test_drain_that_takes_too_long_hands_back(workshop: Workshop, workers: Workers) -> None:
     results = [running(workshop, "slow", "slow"), tasks.await_.using(queue_name="slow").enqueue("aslow")]
     workshop.wait_for_mark("began aslow")
+    eventually(lambda: listed(workshop, "slow"))
     assert workers["slow"].terminate() == 5
+    assert listed(workshop, "slow") == set()
     for result in results:
         job = workshop.job(result)
         assert (job.state, job.attempt, job.crashes) == (State.READY, 0, 0)
@@ -55,11 +63,13 @@ def test_second_signal_hands_back_and_ends(workshop: Workshop, workers: Workers)
     result = running(workshop, "at-once", "at once")
     behind = tasks.add.using(queue_name="at-once").enqueue(1, 1)
     assert workshop.job(behind).state is State.READY  # never more than there are free slots
+    eventually(lambda: listed(workshop, "at-once"))
     worker.signal(signal.SIGINT)
     with pytest.raises(AssertionError):
         worker.wait(0.5)
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 130
+    assert listed(workshop, "at-once") == set()
     job = workshop.job(result)
     assert (job.state, job.attempt, job.crashes) == (State.READY, 0, 0)
 
@@ -74,6 +84,7 @@ def test_a_killed_supervisor_leaves_processes_that_finish(workshop: Workshop, wo
     job = workshop.ended(result)
     assert (job.state, len(job.attempts)) == (State.SUCCEEDED, 1)
     eventually(lambda: not any(exists(pid) for pid in pids))
+    assert listed(workshop, "orphaned") == set()
 
 
 def test_tasks_of_a_dead_machine_run_elsewhere_and_an_outage_of_redis_is_two_lines(
@@ -90,6 +101,7 @@ def test_tasks_of_a_dead_machine_run_elsewhere_and_an_outage_of_redis_is_two_lin
     job = workshop.ended(result)
     assert (job.state, job.crashes, len(job.attempts)) == (State.SUCCEEDED, 1, 2)
     assert job.attempts[0].worker.startswith(f"killed:{pids[0]}:")
+    assert pids[0] in listed(workshop, "shared"), "nobody saw it end"
 
     eventually(ready.exists)
     result = running(workshop, "lasting", "lasting")
@@ -160,7 +172,7 @@ def test_an_operator_asks_it_to_take_no_more_and_to_end(workshop: Workshop, work
     behind = tasks.add.using(queue_name="asked").enqueue(1, 2)
     workshop.set("asked")
     assert workshop.ended(result).state is State.SUCCEEDED
-    eventually(lambda: len(queue.workers()) == 2)
+    eventually(lambda: listed(workshop, "asked") == set(processes_of(worker)) != {busy})
     assert workshop.job(behind).state is State.READY
     ask(queue.client, unit, Asked("go on", "anna"))
     assert workshop.ended(behind).state is State.SUCCEEDED
@@ -169,6 +181,7 @@ def test_an_operator_asks_it_to_take_no_more_and_to_end(workshop: Workshop, work
     worker.wait_for("drains and ends, as anna asked")
     workshop.set("asked last")
     assert worker.wait() == 0
+    assert listed(workshop, "asked") == set()
     assert workshop.job(last).state is State.SUCCEEDED
     assert heard(queue.client, "default", unit.name) is None
 
@@ -179,4 +192,24 @@ def test_a_burst_ends_when_nothing_is_left(workshop: Workshop) -> None:
     assert counted.wait() == 0
     assert json.loads(counted.stdout.splitlines()[-1])["succeeded"] == 7
     assert workshop.work("--queues", "burst", "--burst").wait() == 0
+    assert listed(workshop, "burst") == set()
     assert {workshop.job(result).state for result in results} == {State.SUCCEEDED}
+
+
+def test_a_killed_process_of_several_is_listed_no_more(workshop: Workshop, workers: Workers) -> None:
+    """Nor is one that ends in order and is replaced, and nobody is once all have ended."""
+    worker = workers["several"]
+
+    def one_ends(number: signal.Signals) -> None:
+        ended = min(processes_of(worker))
+        os.kill(ended, number)
+        eventually(lambda: len(now := listed(workshop, "several")) == 2 and ended not in now)
+        time.sleep(LEASE_SECONDS / 2)  # a heartbeat or two
+        assert ended not in listed(workshop, "several")
+
+    eventually(lambda: len(listed(workshop, "several")) == 2)
+    one_ends(signal.SIGKILL)
+    worker.wait_for("ended by SIGKILL with 0 tasks")
+    one_ends(signal.SIGTERM)
+    assert worker.terminate() == 0
+    assert workshop.queue("several").workers() == []

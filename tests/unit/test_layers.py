@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from messaging.management.commands.messaging import SUBCOMMANDS
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "messaging"
 
@@ -109,3 +111,8 @@ def test_each_script_says_what_it_does_takes_and_returns(path: Path) -> None:
 @pytest.mark.parametrize("name", ["utils", "helpers", "core", "base", "common"])
 def test_no_module_has_a_name_that_says_nothing(name: str) -> None:
     assert not [path for path in FILES if path.stem == name]
+
+
+def test_every_module_among_the_subcommands_is_one() -> None:
+    listed = {each.__name__ for each in SUBCOMMANDS}
+    assert listed == {each for each in MODULES if each.startswith("messaging.management.subcommands.")}

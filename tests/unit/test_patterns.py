@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from messaging.patterns import is_pattern, matches, matches_any
+from messaging.patterns import compiled, is_pattern, matches, matches_any
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,8 @@ def test_text_that_no_encoding_takes_matches_nothing_but_stars() -> None:
     assert matches("*", "\ud800")
     assert not matches("a", "\ud800")
     assert not matches("\ud800", "a")
+
+
+def test_an_expression_grows_with_its_glob_and_not_with_what_that_matches() -> None:
+    for glob in ("[^]" * 80, "[^a]" * 60, "[a-z]" * 50, "[ -~]" * 50):
+        assert len(compiled(glob).pattern) <= 6 * len(glob)

@@ -22,7 +22,7 @@ from tests.waiting import PATIENCE
 
 
 def entries(client: fakeredis.FakeRedis, partition: int = 0) -> list[log.Entry]:
-    return log.read(client, partition, log.START, count=10_000, block_ms=None)
+    return log.read(client, partition, log.START, count=10_000)
 
 
 def test_a_published_event_carries_its_location_in_the_log(fake_broker: fakeredis.FakeRedis) -> None:

@@ -14,9 +14,10 @@ from django.core.management.base import CommandParser
 from messaging import connection
 from messaging.checks import check_settings
 from messaging.errors import Misconfigured
+from messaging.exits import CANNOT_START, DRAIN_TIMED_OUT
 from messaging.listener import Listener, Report
 from messaging.loop import Loop
-from messaging.management.terminal_command import CANNOT_START, DRAIN_TIMED_OUT, TerminalCommand
+from messaging.management.terminal_command import TerminalCommand
 from messaging.probing import CannotBind, Probe, address
 from messaging.readyfile import CannotMake, ReadyFile
 from messaging.taskchecks import check_task_settings

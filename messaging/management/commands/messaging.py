@@ -8,44 +8,45 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from messaging.errors import Misconfigured
-from messaging.management import (
-    cancel_command,
-    dead_command,
-    doctor_command,
-    drain_command,
-    pause_command,
-    prune_command,
-    purge_command,
-    quarantine_command,
-    queues_command,
-    readers_command,
-    replay_command,
-    resume_command,
-    retire_command,
-    status_command,
-    subscribers_command,
-    workers_command,
+from messaging.exits import CANNOT_START
+from messaging.management.subcommands import (
+    cancel,
+    dead,
+    doctor,
+    drain,
+    pause,
+    prune,
+    purge,
+    quarantine,
+    queues,
+    readers,
+    replay,
+    resume,
+    retire,
+    status,
+    subscribers,
+    workers,
 )
-from messaging.management.terminal_command import CANNOT_START, TerminalCommand
+from messaging.management.terminal_command import TerminalCommand
 
-# Each with add() for its arguments and run().
+# In the order of --help.
 SUBCOMMANDS = (
-    status_command,
-    doctor_command,
-    quarantine_command,
-    readers_command,
-    retire_command,
-    prune_command,
-    replay_command,
-    subscribers_command,
-    queues_command,
-    workers_command,
-    drain_command,
-    pause_command,
-    resume_command,
-    cancel_command,
-    purge_command,
-    dead_command,
+    status,
+    doctor,
+    quarantine,
+    readers,
+    retire,
+    prune,
+    replay,
+    subscribers,
+    queues,
+    workers,
+    drain,
+    pause,
+    resume,
+    cancel,
+    purge,
+    dead,
 )
 
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import msgspec
 from django.core.management.base import CommandParser
 
 from messaging.conf import conf
@@ -26,13 +25,8 @@ from messaging.errors import (
     shown,
 )
 from messaging.event import Event
-from messaging.management.terminal_command import (
-    CANNOT_START,
-    DRAIN_TIMED_OUT,
-    FAILED,
-    USAGE,
-    TerminalCommand,
-)
+from messaging.exits import CANNOT_START, DRAIN_TIMED_OUT, FAILED, USAGE
+from messaging.management.terminal_command import TerminalCommand
 from messaging.payload import TEXT
 from messaging.publisher import prepare
 from messaging.sender import Prepared, send_one
@@ -235,7 +229,7 @@ taken; a second INT or TERM ends it at once with 130. A reader of --json-output 
         """Where messages are, on stdout."""
         for event in events:
             place = {"id": event.id, "channel": event.channel, "position": event.location}
-            self.put(msgspec.json.encode(place) + b"\n")
+            self.put_object(place)
         self.stdout.flush()
 
 

@@ -9,19 +9,17 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.utils import timezone
 
 from messaging import connection, log
 from messaging.errors import Misconfigured
-from messaging.log import Position
-from messaging.management.terminal_command import CANNOT_START, FAILED, TerminalCommand
+from messaging.exits import CANNOT_START, FAILED
+from messaging.management.terminal_command import TerminalCommand
 from messaging.terminal import lines
-from messaging.terminal.arguments import seconds, whole
+from messaging.terminal.arguments import moment, seconds, whole
 from messaging.terminal.calling import Calls, Function, function_of
 from messaging.terminal.conditions import Condition
 from messaging.terminal.follower import Lost
 from messaging.terminal.lines import PersonsLines, Read
-from messaging.terminal.moments import position_of
 from messaging.terminal.screen import Paint, counted, is_terminal, width
 from messaging.terminal.stopping import Stop
 from messaging.terminal.tailer import Tailer, Wanted
@@ -215,14 +213,6 @@ def how_many(text: str) -> int | str:
     if text == "all":
         return text
     return whole("a whole number from 0", least=0)(text)
-
-
-def moment(text: str) -> Position:
-    """As ``messaging.terminal.moments`` says."""
-    try:
-        return position_of(text, now=timezone.localtime())
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def condition(text: str) -> Condition:

@@ -13,7 +13,8 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from messaging.conf import conf
-from messaging.management.terminal_command import CANNOT_START, USAGE, TerminalCommand
+from messaging.exits import CANNOT_START, USAGE
+from messaging.management.terminal_command import TerminalCommand
 from messaging.standalone.site import ADMIN, CannotStart, Plan, Up, run
 from messaging.terminal.arguments import seconds
 from messaging.terminal.screen import Paint, safe

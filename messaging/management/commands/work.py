@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import redis
 from django.core.management.base import CommandParser
 
-from messaging import connection
+from messaging import connection, lease
 from messaging.checks import check_settings
 from messaging.conf import conf
 from messaging.errors import Misconfigured
-from messaging.management.terminal_command import CANNOT_START, USAGE, TerminalCommand
+from messaging.exits import CANNOT_START, USAGE
+from messaging.management.terminal_command import TerminalCommand
 from messaging.probing import CannotBind, Probe, address
 from messaging.readyfile import CannotMake, ReadyFile
 from messaging.taskqueue.seam import DEFAULT_TASK_BACKEND_ALIAS
@@ -139,6 +143,7 @@ waits, and says so."""
         """Until told to stop; the exit code."""
         with StatusLine(self.talk, shown=shown) as status, ReadyFile(options["ready_file"]) as ready:
             progress = Progress(status)
+            clock = ClockWanted()
 
             def say(line: str) -> None:
                 status.clear()
@@ -153,6 +158,8 @@ waits, and says so."""
                 ready.show(report.state == "working")
                 probe.show(report, idle=idle(report))
                 report_json(report)
+                if said := clock.look(report):
+                    say(self.paint.yellow(said))
 
             def drain() -> None:
                 status.clear()
@@ -233,3 +240,32 @@ class Progress:
             "; ".join(report.failures) or report.state,
         ]
         self._status.show(", ".join(parts))
+
+
+class ClockWanted:
+    """SCHEDULE, and no listener whose clock makes its ticks -> a sentence, once. A listener that starts or is replaced
+    together with this worker, as in a deploy, has time for it: two leases without an outage of Redis."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since = clock()
+        self._looks = bool(conf.SCHEDULE)
+
+    def look(self, report: Report) -> str:
+        """The sentence when it is time for it and true; else ""."""
+        if not self._looks:
+            return ""
+        if report.state == "waiting":
+            self._since = self._clock()
+        if self._clock() - self._since < 2 * conf.LEASE_SECONDS:
+            return ""
+        try:
+            beat = lease.last_beat(connection.client(timeout=1.0))
+        except redis.RedisError:
+            self._since = self._clock()
+            return ""
+        self._looks = False
+        if beat is not None:
+            return ""
+        entries = counted(len(conf.SCHEDULE), "entry", "entries")
+        return f"SCHEDULE has {entries}, and no listener is in charge: run manage.py listen"

@@ -8,8 +8,6 @@ export function positionMs(position) {
   return Number(position.slice(position.indexOf(".") + 1, position.indexOf("-")));
 }
 
-const LAST_SEQ = "18446744073709551615";
-
 /** "e.5-0" -> {epoch: "e", ms: "5", seq: "0"}: numbers of up to 20 digits, so they stay text. */
 function parsed(text) {
   const found = /^([^.]*)\.(\d+)-(\d+)$/.exec(text);
@@ -67,13 +65,4 @@ export class Place {
     place.#parts = mine.map((part, at) => (compare(part, theirs[at]) <= 0 ? part : theirs[at]));
     return place;
   }
-}
-
-/** The position from which reading brings everything since a moment, in the log that `position` belongs to. */
-export function positionAt(ms, position) {
-  const before = Math.max(0, Math.floor(ms) - 1);
-  return position
-    .split(",")
-    .map((part) => `${part.slice(0, part.indexOf("."))}.${before}-${before ? LAST_SEQ : 0}`)
-    .join(",");
 }

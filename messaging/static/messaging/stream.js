@@ -15,8 +15,8 @@
 // Options, all of them optional:
 //
 //   url         of the stream: "/messages/stream" ({% url 'messaging:stream' %})
-//   position    start right behind this place in the log: messages from the moment in which the server rendered the page
-//               ({% stream_position %}) arrive as well
+//   position    start right behind this place in the log: "{{ position }}", where the view has asked
+//               messaging.places.position() before its queries, so that nothing falls between the page and the stream
 //   last        without a position: begin with so many messages of the past (none)
 //   gap(gap)    something may be missing: {reason, missed, from, to}. Reload what the page shows
 //   loss(loss)  a gap that the listener has recorded, at its place among the messages: {reason, missed, from, to, partition,

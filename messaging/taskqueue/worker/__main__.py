@@ -12,7 +12,7 @@ import django
 import msgspec
 
 from messaging.errors import MessagingError
-from messaging.standalone.supervisor import CANNOT_START
+from messaging.exits import CANNOT_START
 from messaging.taskqueue.worker import messages
 from messaging.taskqueue.worker.messages import Channel, Orders
 

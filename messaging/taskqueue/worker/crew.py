@@ -11,8 +11,8 @@ from collections.abc import Collection
 
 import msgspec
 
+from messaging.exits import CANNOT_START
 from messaging.standalone import tether
-from messaging.standalone.supervisor import CANNOT_START
 from messaging.taskqueue.job import Claim
 from messaging.taskqueue.worker import messages
 from messaging.taskqueue.worker.messages import Channel, FromProcess, Holding, Orders

@@ -1,5 +1,7 @@
 """What processes hold -> leases that last, jobs of the dead handed back, sweeps, heartbeats: the supervisor's threads.
 
+A process that has ended is not listed any more. Where Redis cannot be told so it is forgotten after an hour.
+
 No task runs in this process, so nothing that a task does keeps a lease from being renewed.
 """
 
@@ -53,6 +55,8 @@ class Keeper:
         self._queues: dict[str, Queue] = {}
         self._lost: SimpleQueue[Lost | None] = SimpleQueue()  # None: nothing, look up
         self._returning: Lost | None = None
+        self._ended = self._returned = 0  # processes; each number is written by one thread
+        self._beating = threading.Lock()  # held while a process is looked at and said to live
         self._since = time.time()
         self._unit = worker_id(plan.name, os.getpid(), new_mark())
         self.given_back = 0
@@ -70,14 +74,16 @@ class Keeper:
             loop.start()
 
     def lost(self, member: Member) -> None:
-        """This process has ended: what it held is handed back, at once or as soon as Redis can be reached."""
+        """This process has ended: what it held is handed back and its heartbeats are taken away, at once or as soon as
+        Redis can be reached."""
+        self._ended += 1
         self._lost.put(Lost(member.worker, tuple(member.innocent())))
 
     def finish(self, seconds: float) -> bool:
         """Hand back what is left, within ``seconds``, and end; False if that was not enough."""
         deadline = time.monotonic() + seconds
         returns = self.loops[1]
-        while not (done := self._lost.empty() and self._returning is None) and time.monotonic() < deadline:
+        while not (done := self._returned == self._ended) and time.monotonic() < deadline:
             time.sleep(0.005)
         for loop in self.loops:
             loop.stop()
@@ -121,9 +127,14 @@ class Keeper:
             by_queue[holding.queue].append(Released(holding.id, holding.token))
         for name, outcomes in by_queue.items():
             self.given_back += sum(self._queue(name).settle(lost.worker, outcomes))
-        for queue in self._all():
+        queues = self._all()
+        for queue in queues:
             self.given_back += len(queue.release_worker(lost.worker))
+        with self._beating:  # no heartbeat of it is under way, and none comes any more
+            for queue in queues:
+                queue.gone(lost.worker)
         self._returning = None
+        self._returned += 1
 
     def _sweep(self, stopping: threading.Event) -> None:
         for queue in self._all():
@@ -141,7 +152,9 @@ class Keeper:
         for member in self._crew():
             facts = self._facts(member)
             for queue in self._all():
-                queue.beat(member.worker, facts)
+                with self._beating:
+                    if member.alive:
+                        queue.beat(member.worker, facts)
         self.asked = draining.heard(self._client, self._plan.alias, self._unit)
         if self.asked is not None and self.asked.wish == "go on":
             self.obeyed()

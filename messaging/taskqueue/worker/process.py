@@ -17,8 +17,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from messaging.errors import BrokerError, MessagingError
+from messaging.exits import DONE, DRAIN_TIMED_OUT, STOPPING
 from messaging.loop import Loop, Outages, what_failed
-from messaging.standalone.supervisor import DRAIN_TIMED_OUT, DRAINED, STOPPING
 from messaging.taskqueue.job import Claim, Released
 from messaging.taskqueue.queue import Queue
 from messaging.taskqueue.running import Stop
@@ -64,9 +64,10 @@ class Process:
         self._plan = plan
         self._channel = channel
         self._worker = worker_id(plan.name, os.getpid(), orders.mark)
+        self._sources = Sources(plan.alias, plan.choice, found=lambda: self._feeder.wake())
         self._feeder = Feeder(
             backend_of(plan.alias),
-            Sources(plan.alias, plan.choice, found=lambda: self._feeder.wake()),
+            self._sources,
             worker=self._worker,
             slots=plan.concurrency,
             lease_ms=plan.lease_ms,
@@ -112,7 +113,9 @@ class Process:
             if self._end_at is not None and now >= self._end_at:
                 self._hand_back()
                 return DRAIN_TIMED_OUT
-        return DRAINED
+        if self._channel.gone:
+            self._sign_off()
+        return DONE
 
     @property
     def left_behind(self) -> bool:
@@ -225,3 +228,9 @@ class Process:
         with suppress(BrokerError):
             for queue, outcomes in by_queue.items():
                 queue.settle(self._worker, outcomes)
+
+    def _sign_off(self) -> None:
+        """As the supervisor does for those that end before it."""
+        with suppress(BrokerError):
+            for queue in self._sources.seen():
+                queue.gone(self._worker)

@@ -54,6 +54,10 @@ class Sources:
         """It had less than it was asked for."""
         self._dry[queue] = time.monotonic() + DRY_SECONDS
 
+    def seen(self) -> list[Queue]:
+        """All that were ever looked at."""
+        return [*self._queues.values()]
+
     def watch(self) -> None:
         """Call ``found`` once, as soon as there may be something, or after WAIT_SECONDS."""
         if self._watching is None:

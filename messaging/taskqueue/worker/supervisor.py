@@ -18,15 +18,8 @@ from typing import Any, Self
 
 import msgspec
 
+from messaging.exits import CANNOT_START, DONE, DRAIN_TIMED_OUT, ENDED_AT_ONCE, SAME_SIGNAL, STOPPING
 from messaging.loop import Outages
-from messaging.standalone.supervisor import (
-    CANNOT_START,
-    DRAIN_TIMED_OUT,
-    DRAINED,
-    ENDED_AT_ONCE,
-    SAME_SIGNAL,
-    STOPPING,
-)
 from messaging.taskqueue.draining import QUIET
 from messaging.taskqueue.worker import messages
 from messaging.taskqueue.worker.crew import Member
@@ -80,7 +73,7 @@ class Supervisor:
         self._before: dict[signal.Signals, Any] = {}
         self._signals = 0
         self._last_signal = -SAME_SIGNAL
-        self._code = DRAINED
+        self._code = DONE
         self._deadline: float | None = None  # of the drain
         self._cut_at: float | None = None  # when what has not ended by then is killed
 

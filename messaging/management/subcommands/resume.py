@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
-from messaging.management.queue_commands import asking, parser_of, title, who
-from messaging.management.terminal_command import TerminalCommand
+from django.core.management.base import CommandParser
+
+from messaging.management.about_queues import asking, queue_parser_of, title, who
+from messaging.management.terminal_command import Subcommands, TerminalCommand
 from messaging.taskqueue.standing import named
 
 EPILOG = """examples:
@@ -15,9 +16,9 @@ EPILOG = """examples:
 exit codes: 0 it runs now, or did already; 1 Redis is away or there is no such queue, 2 usage, 3 cannot start."""
 
 
-def add(subcommands: Any) -> argparse.ArgumentParser:
+def add(subcommands: Subcommands) -> CommandParser:
     """The subcommand's parser."""
-    parser: argparse.ArgumentParser = parser_of(
+    parser = queue_parser_of(
         subcommands,
         "resume",
         help="let workers take tasks from a paused queue again",

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import msgspec
+from django.core.management.base import CommandParser
 
 from messaging.doctor import Diagnosis, examine
 from messaging.doctor.finding import NOTE, OK, PROBLEM, WARNING, Finding
-from messaging.management.terminal_command import FAILED, UNHEALTHY, HelpFormatter, TerminalCommand
+from messaging.exits import FAILED, UNHEALTHY
+from messaging.management.terminal_command import Subcommands, TerminalCommand, parser_of
 from messaging.terminal.screen import Paint, counted, is_terminal, safe, width
 
 EPILOG = """examples:
@@ -29,14 +29,14 @@ LEVEL_COLUMNS, TOPIC_COLUMNS = 9, 13
 NARROWEST = 40
 
 
-def add(subcommands: Any) -> argparse.ArgumentParser:
+def add(subcommands: Subcommands) -> CommandParser:
     """The subcommand's parser."""
-    parser: argparse.ArgumentParser = subcommands.add_parser(
+    parser = parser_of(
+        subcommands,
         "doctor",
         help="what is wrong, or will be: Redis, rights, persistence, clocks, database, settings, each with its remedy",
         description="Examine Redis, the database and the settings; say what each finding means and how to mend it.",
         epilog=EPILOG,
-        formatter_class=HelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     parser.add_argument("--problems", action="store_true", help="only warnings and problems")
@@ -47,7 +47,7 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
     """Examine and tell."""
     diagnosis = examine()
     if options["json"]:
-        command.put(msgspec.json.encode(diagnosis) + b"\n")
+        command.put_object(diagnosis)
     else:
         levels = (WARNING, PROBLEM) if options["problems"] else (OK, NOTE, WARNING, PROBLEM)
         columns = max(NARROWEST, width()) if is_terminal(command.stdout) else None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Any
 
-from messaging.management.queue_commands import asking, parser_of, who
-from messaging.management.terminal_command import FAILED, TerminalCommand
+from django.core.management.base import CommandParser
+
+from messaging.exits import FAILED
+from messaging.management.about_queues import asking, queue_parser_of, who
+from messaging.management.terminal_command import Subcommands, TerminalCommand
 from messaging.taskqueue.job import State
 from messaging.taskqueue.standing import find
 from messaging.terminal.screen import safe
@@ -21,9 +23,9 @@ exception, and what hangs is ended with its process. All of a queue: manage.py m
 exit codes: 0 done; 1 one has ended already or is not known, or Redis is away; 2 usage, 3 cannot start."""
 
 
-def add(subcommands: Any) -> argparse.ArgumentParser:
+def add(subcommands: Subcommands) -> CommandParser:
     """The subcommand's parser."""
-    parser: argparse.ArgumentParser = parser_of(
+    parser = queue_parser_of(
         subcommands,
         "cancel",
         help="end tasks that wait, stop tasks that run",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Any
 
-from messaging.management.queue_commands import asking, parser_of, title
-from messaging.management.terminal_command import FAILED, TerminalCommand
+from django.core.management.base import CommandParser
+
+from messaging.exits import FAILED
+from messaging.management.about_queues import asking, queue_parser_of, title
+from messaging.management.terminal_command import Subcommands, TerminalCommand
 from messaging.taskqueue.job import State
 from messaging.taskqueue.standing import named
 from messaging.terminal.screen import StatusLine, counted, is_terminal
@@ -26,9 +28,9 @@ letters: manage.py messaging dead discard.
 exit codes: 0 done; 1 Redis is away, there is no such queue, or ended by INT or TERM; 2 usage, 3 cannot start."""
 
 
-def add(subcommands: Any) -> argparse.ArgumentParser:
+def add(subcommands: Subcommands) -> CommandParser:
     """The subcommand's parser."""
-    parser: argparse.ArgumentParser = parser_of(
+    parser = queue_parser_of(
         subcommands,
         "purge",
         help="remove all tasks of one state from a queue",

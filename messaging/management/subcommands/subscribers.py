@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from django.core.management.base import CommandParser
 from django.db import DatabaseError, InterfaceError
 
 from messaging import subscribers
 from messaging.conf import conf
-from messaging.management.terminal_command import FAILED, HelpFormatter, TerminalCommand
+from messaging.exits import FAILED
+from messaging.management.terminal_command import Subcommands, TerminalCommand, parser_of
 from messaging.models import Subscription
 from messaging.subscriptions import forget
 
@@ -39,14 +40,14 @@ class Known(msgspec.Struct, frozen=True):
     seen_at: str  # when a listener that knows it began to work last
 
 
-def add(subcommands: Any) -> argparse.ArgumentParser:
+def add(subcommands: Subcommands) -> CommandParser:
     """The subcommand's parser."""
-    parser: argparse.ArgumentParser = subcommands.add_parser(
+    parser = parser_of(
+        subcommands,
         "subscribers",
         help="the @subscribe functions that get events, deployed or not; --forget ends one",
         description="The @subscribe functions that get events, deployed or not.",
         epilog=EPILOG,
-        formatter_class=HelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--forget", metavar="NAME", help="keep nothing for this one any more")
@@ -70,7 +71,7 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
         command.end_without_database(error)
     for each in found:
         if options["json"]:
-            command.put(msgspec.json.encode(each) + b"\n")
+            command.put_object(each)
         else:
             command.stdout.write(_line(each))
     command.stdout.flush()

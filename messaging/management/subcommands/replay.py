@@ -6,24 +6,25 @@ import argparse
 import math
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import redis
+from django.core.management.base import CommandParser
 from django.db import DatabaseError, InterfaceError
-from django.utils import timezone
 from redis.exceptions import RedisError
 
 from messaging import connection
 from messaging.errors import BrokerError
+from messaging.exits import FAILED, USAGE
 from messaging.log import Position
-from messaging.management.terminal_command import FAILED, USAGE, HelpFormatter, TerminalCommand
+from messaging.management.terminal_command import Subcommands, TerminalCommand, parser_of
 from messaging.replayer import publish_again
 from messaging.restorer import restore
 from messaging.span import END, LogChanged, Replay, Totals
-from messaging.terminal.arguments import number
-from messaging.terminal.moments import position_of
+from messaging.terminal.arguments import moment, number
+from messaging.terminal.moments import clock
 from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
 from messaging.terminal.stopping import Stop
 
@@ -50,18 +51,22 @@ exit codes: 0 done, 1 Redis or the database is away, some were refused, or ended
 SHOWN_EVERY = 0.2  # seconds
 RATE = 1000.0  # messages a second
 
+storable = partial(moment, latest_ms=END.ms)  # the table has no column for later ones
 
-def add(subcommands: Any) -> argparse.ArgumentParser:
+
+def add(subcommands: Subcommands) -> CommandParser:
     """The subcommand's parser."""
-    parser: argparse.ArgumentParser = subcommands.add_parser(
+    parser = parser_of(
+        subcommands,
         "replay",
         help="store a part of the log again in the table, or publish it again to subscribers",
         description="Store a part of the log again in the table, or publish it again to subscribers.",
         epilog=EPILOG,
-        formatter_class=HelpFormatter,
     )
-    parser.add_argument("--since", type=moment, required=True, metavar="WHEN", help="begin there")
-    parser.add_argument("--until", type=moment, metavar="WHEN", help="end there (default: what is there now)")
+    parser.add_argument("--since", type=storable, required=True, metavar="WHEN", help="begin there")
+    parser.add_argument(
+        "--until", type=storable, metavar="WHEN", help="end there (default: what is there now)"
+    )
     parser.add_argument(
         "--channel",
         action="append",
@@ -184,14 +189,14 @@ class Progress:
         if (now := time.monotonic()) >= self._next:
             self._next = now + SHOWN_EVERY
             rate = self._rate.of(totals.read)
-            status.show(f"{totals.read:,} read, {rate:,.0f}/s, {totals.done:,} done, at {_moment(totals.at)}")
+            status.show(f"{totals.read:,} read, {rate:,.0f}/s, {totals.done:,} done, at {clock(totals.at)}")
 
 
 def summary(totals: Totals, *, table: bool, dry_run: bool, tasks: bool = False) -> str:
     """What became of them, in a sentence."""
     text = f"{counted(totals.read, 'entry', 'entries')} read"
     if totals.first is not None:
-        text += f", wanted from {_moment(totals.first)} on"
+        text += f", wanted from {clock(totals.first)} on"
     text += ": "
     if table:
         text += f"{totals.done:,} {'would be ' if dry_run else ''}stored, {totals.known:,} already there"
@@ -209,25 +214,7 @@ def summary(totals: Totals, *, table: bool, dry_run: bool, tasks: bool = False) 
     return f"{text}."
 
 
-def _moment(position: Position) -> str:
-    try:
-        return f"{datetime.fromtimestamp(position.ms / 1000, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
-    except (ValueError, OverflowError):  # a stream id that was made by hand
-        return str(position)
-
-
 # -- what options mean --------------------------------------------------------------------------------------------
-
-
-def moment(text: str) -> Position:
-    """As ``messaging.terminal.moments`` says."""
-    try:
-        position = position_of(text, now=timezone.localtime())
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if position.ms > END.ms or position.seq >= 2**64:
-        raise argparse.ArgumentTypeError(f"no log has such a position: {text!r}")
-    return position
 
 
 class Destination(argparse.Action):

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
+from django.core.management.base import CommandParser
 
 from messaging.errors import BrokerError
-from messaging.management.queue_commands import asking, chosen, parser_of, table, title
-from messaging.management.terminal_command import FAILED, UNHEALTHY, TerminalCommand
+from messaging.exits import FAILED, UNHEALTHY
+from messaging.management.about_queues import asking, chosen, queue_parser_of, table, title
+from messaging.management.terminal_command import Subcommands, TerminalCommand
 from messaging.quantities import span
-from messaging.taskqueue.standing import Quantiles, Standing, look, paused_words, problems
+from messaging.taskqueue.standing import MAX_WAIT, Quantiles, Standing, look, paused_words, problems
 from messaging.terminal.arguments import number, seconds
 from messaging.terminal.screen import is_terminal, safe
 from messaging.terminal.stopping import Stop
 
-MAX_WAIT = 300.0
 WATCH_SECONDS = 2.0
 SHORTEST_WATCH = 0.2
 
@@ -37,9 +36,9 @@ exit codes: 0 all move, 1 Redis is away or there is no such queue, 2 usage, 3 ca
 wait while it is paused or without a worker, or for longer than --max-wait, or many tasks fail for good."""
 
 
-def add(subcommands: Any) -> argparse.ArgumentParser:
+def add(subcommands: Subcommands) -> CommandParser:
     """The subcommand's parser."""
-    parser: argparse.ArgumentParser = parser_of(
+    parser = queue_parser_of(
         subcommands,
         "queues",
         help="how many tasks are where, how fast they move, who works; exit code 4 when a queue stands still",
@@ -75,7 +74,7 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
         found = look(chosen(options["queues"], options["backend"]))
     if options["json"]:
         for each in found:
-            command.put(msgspec.json.encode(each) + b"\n")
+            command.put_object(each)
     elif found:
         for line in lines(found):
             command.stdout.write(line)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 import getpass
 import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+
+from django.core.management.base import CommandParser
 
 from messaging.errors import BrokerError
-from messaging.management.terminal_command import FAILED, HelpFormatter, TerminalCommand
+from messaging.exits import FAILED
+from messaging.management.terminal_command import Subcommands, TerminalCommand, parser_of
 from messaging.taskqueue import standing
 from messaging.taskqueue.queue import Queue
 
 
-def parser_of(subcommands: Any, name: str, *, help: str, description: str, epilog: str) -> Any:
-    """A subcommand's parser, with what all of them take."""
-    parser: argparse.ArgumentParser = subcommands.add_parser(
-        name, help=help, description=description, epilog=epilog, formatter_class=HelpFormatter
-    )
+def queue_parser_of(
+    subcommands: Subcommands, name: str, *, help: str, description: str, epilog: str
+) -> CommandParser:
+    """The parser of a new subcommand, with what all of them take."""
+    parser = parser_of(subcommands, name, help=help, description=description, epilog=epilog)
     parser.add_argument(
         "--backend", default="", metavar="ALIAS", help="of settings.TASKS (default: all that are ours)"
     )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Any
 
-import msgspec
+from django.core.management.base import CommandParser
 from django.db import DatabaseError, InterfaceError
 from django.db.models import QuerySet
 from django.db.models.functions import Left, Length
 
-from messaging.management.terminal_command import FAILED, USAGE, HelpFormatter, TerminalCommand
+from messaging.exits import FAILED, USAGE
+from messaging.management.terminal_command import Subcommands, TerminalCommand, parser_of
 from messaging.models import Quarantine
 from messaging.quantities import size
 from messaging.quarantine import discard, entries, retry
@@ -35,14 +35,14 @@ exit codes: 0 done; 1 some are refused again or are not there, or the database i
 BATCH = 100
 
 
-def add(subcommands: Any) -> argparse.ArgumentParser:
+def add(subcommands: Subcommands) -> CommandParser:
     """The subcommand's parser."""
-    parser: argparse.ArgumentParser = subcommands.add_parser(
+    parser = parser_of(
+        subcommands,
         "quarantine",
         help="entries that could not be stored: list them, store them again, discard them",
         description="Entries that are no events, or that the database refused.",
         epilog=EPILOG,
-        formatter_class=HelpFormatter,
     )
     parser.add_argument("action", choices=("list", "retry", "discard"), help="what to do with them")
     parser.add_argument("ids", nargs="*", type=int, metavar="ID", help="only these")
@@ -93,7 +93,7 @@ def _list(command: TerminalCommand, rows: QuerySet[Quarantine], options: dict[st
         place = f"{partition}.{ms}-{seq}"
         if options["json"]:
             facts = {"id": pk, "at": at, "location": place, "epoch": epoch, "bytes": length, "reason": reason}
-            command.put(msgspec.json.encode(facts) + b"\n")
+            command.put_object(facts)
         else:
             line = (
                 f"{pk:>8}  {at.astimezone():%Y-%m-%d %H:%M:%S}  {place:<24} {size(length):>9}  {safe(reason)}"

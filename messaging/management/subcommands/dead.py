@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-import msgspec
+from django.core.management.base import CommandParser
 
 from messaging.errors import TaskUnreadable
+from messaging.exits import FAILED, USAGE
+from messaging.management.about_queues import asking, chosen, queue_parser_of, title, who
 from messaging.management.dead_again import again, other_arguments
-from messaging.management.queue_commands import asking, chosen, parser_of, title, who
-from messaging.management.terminal_command import FAILED, USAGE, TerminalCommand
+from messaging.management.terminal_command import Subcommands, TerminalCommand
 from messaging.taskqueue.dead import Action, DeadFilter, Letter, Search, act, grouped, groups
 from messaging.taskqueue.headlines import headline
 from messaging.taskqueue.job import Job, State
@@ -50,9 +50,9 @@ FACTS = ("args", "kwargs", "id", "task", "reason", "error", "attempts")
 NAMED = 10  # ids in one sentence
 
 
-def add(subcommands: Any) -> argparse.ArgumentParser:
+def add(subcommands: Subcommands) -> CommandParser:
     """The subcommand's parser."""
-    parser: argparse.ArgumentParser = parser_of(
+    parser = queue_parser_of(
         subcommands,
         "dead",
         help="tasks that failed for good: list them, retry them, discard them",
@@ -199,7 +199,7 @@ def _list(command: TerminalCommand, letters: list[Letter] | Search, options: dic
     for letter in listed[:limit]:
         job = letter.queue.get(letter.job.id) or letter.job  # with its tracebacks
         if options["json"]:
-            command.put(msgspec.json.encode(_object(letter, job)) + b"\n")
+            command.put_object(_object(letter, job))
             continue
         died = f"{datetime.fromtimestamp(letter.at_ms / 1000):%Y-%m-%d %H:%M:%S}"  # noqa: DTZ006 (for eyes)
         line = f"{died}  {safe(job.id)}  {safe(job.task)}  {safe(_why(job))}"
@@ -226,7 +226,7 @@ def _put_groups(
     for queue, group in found:
         if options["json"]:
             facts = {"queue": queue.name, "task": group.task, "error": group.cause, "count": group.count}
-            command.put(msgspec.json.encode(facts) + b"\n")
+            command.put_object(facts)
         else:
             command.stdout.write(
                 f"{group.count:>8,}  {safe(title(queue))}  {safe(group.task)}  {safe(group.cause)}"

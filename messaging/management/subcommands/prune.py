@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import time
-from datetime import UTC, datetime
 from typing import Any
 
+from django.core.management.base import CommandParser
 from django.db import DatabaseError, InterfaceError
 from redis.exceptions import RedisError
 
 from messaging import connection
 from messaging.conf import conf
+from messaging.exits import FAILED, USAGE
 from messaging.log import START, Position
-from messaging.management.terminal_command import FAILED, USAGE, HelpFormatter, TerminalCommand
+from messaging.management.terminal_command import Subcommands, TerminalCommand, parser_of
 from messaging.pruner import Pruned, prune
 from messaging.terminal.arguments import number, whole
+from messaging.terminal.moments import clock
 from messaging.terminal.screen import Rate, StatusLine, counted, is_terminal
 from messaging.terminal.stopping import Stop
 
@@ -35,14 +36,14 @@ SHOWN_EVERY = 0.2  # seconds
 PAUSE = 0.01  # at least, behind a batch: others wait for the database's write lock
 
 
-def add(subcommands: Any) -> argparse.ArgumentParser:
+def add(subcommands: Subcommands) -> CommandParser:
     """The subcommand's parser."""
-    parser: argparse.ArgumentParser = subcommands.add_parser(
+    parser = parser_of(
+        subcommands,
         "prune",
         help="remove rows of the table that are too old or too many",
         description="Remove rows of the table that are too old or too many.",
         epilog=EPILOG,
-        formatter_class=HelpFormatter,
     )
     parser.add_argument(
         "--days",
@@ -102,7 +103,7 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
 
 
 def _line(pruned: Pruned, rate: float) -> str:
-    return f"{pruned.removed:,} rows, {rate:,.0f}/s, those up to {_moment(pruned.reached)} are done"
+    return f"{pruned.removed:,} rows, {rate:,.0f}/s, those up to {clock(pruned.reached)} are done"
 
 
 def _done(pruned: Pruned, dry_run: bool) -> str:
@@ -112,8 +113,4 @@ def _done(pruned: Pruned, dry_run: bool) -> str:
 def _why_held(held: Position) -> str:
     if held == START:
         return "All others stay: the log is not there, and whether Redis will bring it back is not known."
-    return f"Rows from {_moment(held)} on stay, whatever the limits: the log may bring their messages again."
-
-
-def _moment(position: Position) -> str:
-    return f"{datetime.fromtimestamp(position.ms / 1000, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+    return f"Rows from {clock(held)} on stay, whatever the limits: the log may bring their messages again."

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Any
 
-import msgspec
+from django.core.management.base import CommandParser
 from django.db import DatabaseError, InterfaceError
 from redis.exceptions import RedisError
 
 from messaging import connection
-from messaging.management import status_command
-from messaging.management.terminal_command import FAILED, UNHEALTHY, HelpFormatter, TerminalCommand
+from messaging.exits import FAILED, UNHEALTHY
+from messaging.management.subcommands import status
+from messaging.management.terminal_command import Subcommands, TerminalCommand, parser_of
 from messaging.readers import standings
 
 EPILOG = """examples:
@@ -25,14 +25,14 @@ READER_SILENT_SECONDS is called silent; `manage.py messaging retire NAME` ends i
 exit codes: 0 all move, 1 Redis or the database is away, 3 cannot start, 4 one is silent."""
 
 
-def add(subcommands: Any) -> argparse.ArgumentParser:
+def add(subcommands: Subcommands) -> CommandParser:
     """The subcommand's parser."""
-    parser: argparse.ArgumentParser = subcommands.add_parser(
+    parser = parser_of(
+        subcommands,
         "readers",
         help="who reads the log and how far; exit code 4 when one is silent",
         description="Who reads the log, and how far.",
         epilog=EPILOG,
-        formatter_class=HelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser
@@ -48,9 +48,9 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
         command.end_without_database(error)
     if options["json"]:
         for each in found:
-            command.put(msgspec.json.encode(each) + b"\n")
+            command.put_object(each)
     else:
-        for line in status_command.readers(found):
+        for line in status.readers(found):
             command.stdout.write(line)
     command.stdout.flush()
     if not found:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgspec
+from django.core.management.base import CommandParser
 
-from messaging.management.queue_commands import asking, parser_of, table
-from messaging.management.terminal_command import UNHEALTHY, TerminalCommand
+from messaging.exits import UNHEALTHY
+from messaging.management.about_queues import asking, queue_parser_of, table
+from messaging.management.terminal_command import Subcommands, TerminalCommand
 from messaging.quantities import span
 from messaging.taskqueue.quantities import WorkerSeen
 from messaging.taskqueue.standing import all_queues, fleet, is_alive
@@ -25,9 +25,9 @@ One that is silent for TASK_LEASE_SECONDS has lost its tasks to others; after an
 exit codes: 0 at least one works, 1 Redis is away, 2 usage, 3 cannot start, 4 none works."""
 
 
-def add(subcommands: Any) -> argparse.ArgumentParser:
+def add(subcommands: Subcommands) -> CommandParser:
     """The subcommand's parser."""
-    parser: argparse.ArgumentParser = parser_of(
+    parser = queue_parser_of(
         subcommands,
         "workers",
         help="who works on which queues, and on what; exit code 4 when nobody does",
@@ -44,7 +44,7 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
         found, now_ms = fleet(all_queues(options["backend"]))
     if options["json"]:
         for each in found.values():
-            command.put(msgspec.json.encode({"silent_ms": now_ms - each.seen_ms, **_plain(each)}) + b"\n")
+            command.put_object({"silent_ms": now_ms - each.seen_ms, **_plain(each)})
     elif found:
         for line in lines([*found.values()], now_ms):
             command.stdout.write(line)

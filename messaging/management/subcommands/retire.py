@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
+from django.core.management.base import CommandParser
 from django.db import DatabaseError, InterfaceError
 
-from messaging.management.terminal_command import FAILED, USAGE, HelpFormatter, TerminalCommand
+from messaging.exits import FAILED, USAGE
+from messaging.management.terminal_command import Subcommands, TerminalCommand, parser_of
 from messaging.readers import retire
 
 EPILOG = """examples:
@@ -20,14 +21,14 @@ and what was trimmed meanwhile it has missed. The relay cannot be retired.
 exit codes: 0 done, 1 there is no such reader or the database is away, 2 usage, 3 cannot start."""
 
 
-def add(subcommands: Any) -> argparse.ArgumentParser:
+def add(subcommands: Subcommands) -> CommandParser:
     """The subcommand's parser."""
-    parser: argparse.ArgumentParser = subcommands.add_parser(
+    parser = parser_of(
+        subcommands,
         "retire",
         help="end a reader that will not come back, so that the log is trimmed without it",
         description="End a reader of the log that will not come back.",
         epilog=EPILOG,
-        formatter_class=HelpFormatter,
     )
     parser.add_argument("name", metavar="NAME", help="as `manage.py messaging readers` names it")
     return parser

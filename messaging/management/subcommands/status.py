@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
+from django.core.management.base import CommandParser
 
+from messaging.exits import UNHEALTHY
 from messaging.log import Position
-from messaging.management.terminal_command import UNHEALTHY, HelpFormatter, TerminalCommand
+from messaging.management.terminal_command import Subcommands, TerminalCommand, parser_of
 from messaging.outbox import REASONS
-from messaging.readers import Standing
-from messaging.status import COUNTED, MAX_WAIT, ListenerStatus, LogStatus, Status, StoreStatus, look
-from messaging.taskqueue.standing import Standing as QueueStanding
-from messaging.taskqueue.standing import paused_words
+from messaging.quantities import capped
+from messaging.readers import ReaderStanding
+from messaging.status import ListenerStatus, LogStatus, Status, StoreStatus, look
+from messaging.taskqueue.standing import MAX_WAIT, Standing, paused_words
 from messaging.taskqueue.waiting import REASONS as TASK_REASONS
 from messaging.terminal.arguments import seconds
+from messaging.terminal.moments import time_of
 from messaging.terminal.screen import Paint, counted, safe
 
 MAX_LAG = 60.0
@@ -34,14 +34,14 @@ quarantine and what was lost is shown, but is history. Of the queues: tasks wait
 or for longer than --max-wait, or ten tasks of ten minutes are new dead letters."""
 
 
-def add(subcommands: Any) -> argparse.ArgumentParser:
+def add(subcommands: Subcommands) -> CommandParser:
     """The subcommand's parser."""
-    parser: argparse.ArgumentParser = subcommands.add_parser(
+    parser = parser_of(
+        subcommands,
         "status",
         help="how the log, the listener and the outbox stand; exit code 4 when something is wrong",
         description="How the log, the listener and the outbox stand.",
         epilog=EPILOG,
-        formatter_class=HelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     parser.add_argument(
@@ -65,7 +65,7 @@ def run(command: TerminalCommand, options: dict[str, Any]) -> None:
     """Look once, print, and end with 4 when something is wrong."""
     status = look(max_lag=options["max_lag"], max_wait=options["max_wait"])
     if options["json"]:
-        command.put(msgspec.json.encode(status) + b"\n")
+        command.put_object(status)
     else:
         for line in table(status, Paint.of(command.stdout, options)):
             command.stdout.write(line)
@@ -92,7 +92,7 @@ def table(status: Status, paint: Paint) -> Iterator[str]:
     if status.healthy:
         yield paint.green("Healthy.")
     for problem in status.problems:
-        yield paint.red(f"Problem: {problem}")
+        yield paint.red(safe(f"Problem: {problem}"))
 
 
 def _log(log: LogStatus, name: str) -> Iterator[str]:
@@ -111,11 +111,9 @@ def _log(log: LogStatus, name: str) -> Iterator[str]:
 
 
 def _place(position: str) -> str:
-    ms = Position.parse(position).ms
-    try:
-        moment = f"{datetime.fromtimestamp(ms / 1000, UTC).astimezone():%Y-%m-%d %H:%M:%S}.{ms % 1000:03d}"
-    except (ValueError, OverflowError):  # a stream id that was made by hand
-        moment = "-"
+    parsed = Position.parse(position)
+    time = time_of(parsed)
+    moment = "-" if time is None else f"{time:%Y-%m-%d %H:%M:%S}.{parsed.ms % 1000:03d}"
     return f"{moment}  {position}"
 
 
@@ -125,7 +123,7 @@ def _listener(listener: ListenerStatus) -> Iterator[str]:
     yield _row("  lag", f"{listener.lag_seconds:,.1f} s" if listener.lag_seconds else "none")
 
 
-def readers(found: Sequence[Standing]) -> Iterator[str]:
+def readers(found: Sequence[ReaderStanding]) -> Iterator[str]:
     """Where each reader stands -> lines for a person."""
     for number, each in enumerate(found):
         place = "nothing yet" if each.position is None else _place(each.position)
@@ -136,34 +134,34 @@ def readers(found: Sequence[Standing]) -> Iterator[str]:
 
 
 def _store(store: StoreStatus) -> Iterator[str]:
-    pending = f"{_capped(store.outbox_pending)} pending"
+    pending = f"{capped(store.outbox_pending)} pending"
     if store.outbox_pending:
         pending += f", the oldest for {store.outbox_oldest_seconds:,.1f} s"
     yield _row("Outbox", pending)
     if store.outbox_unsent:
-        yield _row("  not sent yet", _capped(store.outbox_unsent))
+        yield _row("  not sent yet", capped(store.outbox_unsent))
     if store.outbox_ordered:
-        yield _row("  ordered", f"{_capped(store.outbox_ordered)} wait for their turn")
+        yield _row("  ordered", f"{capped(store.outbox_ordered)} wait for their turn")
     for reason, count in store.outbox_resent.items():
-        yield _row("  sent again", f"{_capped(count)}: {REASONS[reason]}")
+        yield _row("  sent again", f"{capped(count)}: {REASONS[reason]}")
     tasks = store.tasks
     if tasks.pending:
         yield _row(
-            "Outbox, tasks", f"{_capped(tasks.pending)} pending, the oldest for {tasks.oldest_seconds:,.1f} s"
+            "Outbox, tasks", f"{capped(tasks.pending)} pending, the oldest for {tasks.oldest_seconds:,.1f} s"
         )
         if tasks.unsent:
-            yield _row("  not sent yet", _capped(tasks.unsent))
+            yield _row("  not sent yet", capped(tasks.unsent))
         for reason, count in tasks.resent.items():
             yield _row(
                 "  " + ("unreadable" if reason == "unreadable" else "sent again"),
-                f"{_capped(count)}: {TASK_REASONS[reason]}",
+                f"{capped(count)}: {TASK_REASONS[reason]}",
             )
-    yield _row("Quarantine", _capped(store.quarantined) if store.quarantined else "empty")
-    gaps = f"{_capped(store.gaps)} recorded"
+    yield _row("Quarantine", capped(store.quarantined) if store.quarantined else "empty")
+    gaps = f"{capped(store.gaps)} recorded"
     yield _row("Gaps", gaps if store.latest_gap is None else f"{gaps}, the latest: {store.latest_gap}")
 
 
-def queues(found: Sequence[QueueStanding]) -> Iterator[str]:
+def queues(found: Sequence[Standing]) -> Iterator[str]:
     """Queues that hold something or are paused -> lines for a person."""
     for each in found:
         counts = each.counts
@@ -174,10 +172,6 @@ def queues(found: Sequence[QueueStanding]) -> Iterator[str]:
         if held:
             workers = counted(each.workers, "worker") if each.workers else "no worker"
             yield _row("Queue", f"{safe(each.queue)}: {', '.join(held)}; {workers}")
-
-
-def _capped(number: int) -> str:
-    return f"{COUNTED:,} or more" if number >= COUNTED else f"{number:,}"
 
 
 def _row(name: str, value: str) -> str:

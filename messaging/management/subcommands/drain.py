@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
+
+from django.core.management.base import CommandParser
 
 from messaging import connection
 from messaging.conf import conf
-from messaging.management.queue_commands import asking, parser_of, who
-from messaging.management.terminal_command import USAGE, TerminalCommand
+from messaging.exits import USAGE
+from messaging.management.about_queues import asking, queue_parser_of, who
+from messaging.management.terminal_command import Subcommands, TerminalCommand
 from messaging.taskqueue import draining
 from messaging.taskqueue.draining import Asked, Wish
 from messaging.taskqueue.standing import SECONDS, all_queues, fleet, is_alive
@@ -32,9 +34,9 @@ SAID: dict[Wish, str] = {
 }
 
 
-def add(subcommands: Any) -> argparse.ArgumentParser:
+def add(subcommands: Subcommands) -> CommandParser:
     """The subcommand's parser."""
-    parser: argparse.ArgumentParser = parser_of(
+    parser = queue_parser_of(
         subcommands,
         "drain",
         help="let a worker finish what it runs, and end or stay without taking more",
