@@ -330,12 +330,22 @@ def test_workers(mails: Queue) -> None:
     assert ran.code == 0
     _, first, second = ran.out.splitlines()
     assert first.split()[:3] == ["host:1:abc", "working", "default,mails"]
-    assert (second.split()[1], second.split()[3], second.split()[-1]) == ("silent", "1/10", TASK)
+    assert (second.split()[1], second.split()[3], second.split()[-2:]) == ("silent", "1/10", [TASK, held])
     assert run("workers", "--json").objects[0]["facts"]["begun"] == 5  # type: ignore[index]
     mails.now = ""
     mails.release_worker("host:2:def")
     last = run("workers").out.splitlines()[-1].split()
     assert (last[1], last[3], last[-1]) == ("silent", "0/10", "-")
+
+
+def test_a_worker_has_a_line_for_each_of_its_tasks(mails: Queue) -> None:
+    held = enqueue(12)
+    mails.claim("host:1:abc", 12, lease_ms=60_000)
+    beat(mails, tasks=[{"task": TASK, "queue": "mails", "since": 0, "id": each} for each in held])
+    _, first, *others, last = run("workers").out.splitlines()
+    assert first.split()[0] == "host:1:abc"
+    assert [each.split() for each in others] == [[TASK, each] for each in held[1:10]]
+    assert last.split() == ["and", "2", "more"]
 
 
 @pytest.mark.django_db

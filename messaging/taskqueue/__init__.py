@@ -8,15 +8,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from messaging.taskqueue.backend import RedisTaskBackend, aenqueue_many, enqueue_many
     from messaging.taskqueue.backoff import Exponential
+    from messaging.taskqueue.cancelling import acancel, cancel
     from messaging.taskqueue.tasks import RedisTask, task
 
-__all__ = ["Exponential", "RedisTask", "RedisTaskBackend", "aenqueue_many", "enqueue_many", "task"]
+__all__ = [
+    "Exponential",
+    "RedisTask",
+    "RedisTaskBackend",
+    "acancel",
+    "aenqueue_many",
+    "cancel",
+    "enqueue_many",
+    "task",
+]
 
 _LAZY = {
     "Exponential": "messaging.taskqueue.backoff",
     "RedisTask": "messaging.taskqueue.tasks",
     "RedisTaskBackend": "messaging.taskqueue.backend",
+    "acancel": "messaging.taskqueue.cancelling",
     "aenqueue_many": "messaging.taskqueue.backend",
+    "cancel": "messaging.taskqueue.cancelling",
     "enqueue_many": "messaging.taskqueue.backend",
     "task": "messaging.taskqueue.tasks",
 }

@@ -16,6 +16,8 @@ from messaging.taskqueue.quantities import WorkerSeen
 from messaging.taskqueue.standing import all_queues, fleet, is_alive
 from messaging.terminal.screen import safe
 
+MOST_TASKS = 10  # of a worker that are shown
+
 EPILOG = """examples:
   manage.py messaging workers
   manage.py messaging workers --json | jq .facts.tasks
@@ -59,21 +61,24 @@ def _plain(worker: WorkerSeen) -> dict[str, Any]:
 
 
 def lines(found: Sequence[WorkerSeen], now_ms: int) -> Iterator[str]:
-    """Workers -> lines for a person."""
-    head = ("worker", "state", "queues", "busy", "begun", "heard", "works on")
-    yield from table([head, *(_row(each, now_ms) for each in found)], left=3)
+    """Workers -> lines for a person, one for each task that they work on."""
+    head = ("worker", "state", "queues", "busy", "begun", "heard", "works on", "task")
+    yield from table([head, *(row for each in found for row in _rows(each, now_ms))], left=3)
 
 
-def _row(worker: WorkerSeen, now_ms: int) -> tuple[str, ...]:
+def _rows(worker: WorkerSeen, now_ms: int) -> Iterator[tuple[str, ...]]:
     facts = worker.facts
-    tasks = [str(each.get("task", "")) for each in facts.get("tasks", ())]
-    more = f" and {len(tasks) - 3} more" if len(tasks) > 3 else ""
-    return (
+    first = (
         safe(worker.id),
         safe(str(facts.get("state", ""))) if is_alive(worker, now_ms) else "silent",
         safe(str(facts.get("queues", ""))),
         f"{facts.get('busy', 0)}/{facts.get('slots', 0)}",
         f"{facts.get('begun', 0):,}",
         f"{span(max(0, now_ms - worker.seen_ms))} ago",
-        safe(", ".join(tasks[:3]) + more) or "-",
     )
+    held = facts.get("tasks", ())
+    tasks = [(safe(str(each.get("task", ""))), safe(str(each.get("id", "")))) for each in held]
+    if len(tasks) > MOST_TASKS:
+        tasks[MOST_TASKS:] = [(f"and {len(tasks) - MOST_TASKS} more", "")]
+    for number, task in enumerate(tasks or [("-", "")]):
+        yield (*(("",) * len(first) if number else first), *task)
