@@ -136,7 +136,7 @@ class TypeFilter(MessageFilter):
 class TimeFilter(MessageFilter):
     """When Redis took the message; for pending rows, when they were written."""
 
-    title = gettext_lazy("published")
+    title = gettext_lazy("time published")
     parameters = ("since", "from", "to")
     template = "admin/messaging/message/filter_time.html"
     spans = (

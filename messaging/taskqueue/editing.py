@@ -5,7 +5,6 @@ Its options are made anew, as for a call of today's code: keys and unique locks 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -49,7 +48,6 @@ def edited(backend: RedisTaskBackend, queue: str, job: Job, args: Any, kwargs: A
         raise InvalidCall("args is a list of positional arguments")
     if not isinstance(kwargs, Mapping):
         raise InvalidCall("kwargs is an object of keyword arguments")
-    _check_call(task, args, kwargs)
     backend.validate_task(task)
     return prepare(task, args, kwargs, defaults=backend.defaults, now=datetime.now(UTC))
 
@@ -66,11 +64,3 @@ def _task_of(backend: RedisTaskBackend, queue: str, job: Job) -> AnyTask:
         raise TaskUnreadable(str(error)) from None
     except Exception as error:  # importing a module runs its code: anything
         raise TaskUnknown(f"task {job.task!r} cannot be imported here: {error}") from error
-
-
-def _check_call(task: AnyTask, args: list[Any], kwargs: Mapping[str, Any]) -> None:
-    given = [None, *args] if task.takes_context else args
-    try:
-        inspect.signature(task.func).bind(*given, **kwargs)
-    except TypeError as error:
-        raise InvalidCall(f"{task.module_path} cannot be called so: {error}") from None
