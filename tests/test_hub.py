@@ -19,6 +19,8 @@ from messaging.frames import named
 from messaging.live import access, losses, stopping
 from messaging.live.filters import Filter
 from messaging.live.hub import Hub
+from messaging.live.link import Link
+from messaging.live.reader import Reader
 from messaging.live.threads import Resting, Threads
 from messaging.publisher import publish_many
 from tests.conftest import reset_clients
@@ -91,6 +93,29 @@ async def test_a_redis_that_answers_is_not_worth_a_word(
             publish("a", number)
             await soon(lambda upto=number: client.payloads == list(range(upto + 1)))
         assert sources(client) == []
+    finally:
+        await hub.close()
+
+
+async def test_a_log_that_is_born_while_it_is_looked_at_is_one_log(
+    broker: TestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest, births = Reader._newest, iter([0])
+
+    async def just_after_the_first_message(reader: Reader, link: Link) -> object:
+        for number in births:
+            await asyncio.to_thread(publish, "a", number)
+        return await newest(reader, link)
+
+    monkeypatch.setattr(Reader, "_newest", just_after_the_first_message)
+    hub = Hub()
+    hub.start()
+    try:
+        client = await HubClient(hub, "a").live()
+        await asyncio.to_thread(publish, "a", 1)
+        await soon(lambda: client.payloads[-1:] == [1])
+        assert [event.name for event in client.events if event.name == "gap"] == []
+        assert all(place.epoch for place in hub.heads)
     finally:
         await hub.close()
 

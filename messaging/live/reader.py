@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis.exceptions import RedisError, ResponseError
 
@@ -22,6 +22,8 @@ from messaging.log import Entry, Position
 
 if TYPE_CHECKING:
     from messaging.live.hub import Hub
+
+T = TypeVar("T")
 
 logger = logging.getLogger("messaging.live")
 
@@ -148,7 +150,7 @@ class Reader:
     async def _begin(self, link: Link) -> None:
         """Right after connecting: where to begin, or whether to go on from where the last connection ended."""
         if not self._begun:
-            epoch, (entries, last) = await self._epoch(link), await self._newest(link)
+            epoch, (entries, last) = await self._of_one_log(link, self._newest)
             self._load(epoch, entries, last)
             self._begun = True
             return
@@ -160,7 +162,7 @@ class Reader:
 
     async def _look(self, link: Link) -> Position:
         """Notice a log that was born anew, or that has lost its end; its last position."""
-        epoch, last = await self._epoch(link), await self._last(link)
+        epoch, last = await self._of_one_log(link, self._last)
         if last is None:
             epoch, last = "", log.START
         known = self.place
@@ -197,6 +199,14 @@ class Reader:
         self._hub.take(self._partition, entries, epoch)
 
     # -- single questions -----------------------------------------------------------------------------------------
+
+    async def _of_one_log(self, link: Link, question: Callable[[Link], Awaitable[T]]) -> tuple[str, T]:
+        """The epoch of the log and an answer of the same: it may be born, or born anew, between two questions."""
+        while True:
+            epoch = await self._epoch(link)
+            answer = await question(link)
+            if await self._epoch(link) == epoch:
+                return epoch, answer
 
     async def _epoch(self, link: Link) -> str:
         (epoch,) = await link.ask(("GET", keys.epoch(self._partition)))
