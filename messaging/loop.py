@@ -20,6 +20,7 @@ from messaging.errors import BrokerError, BrokerFull, BrokerRefused
 logger = logging.getLogger("messaging.listen")
 
 _UNEXPECTED = "unexpected"
+_DATABASE = (OperationalError, InterfaceError)  # it may be away
 
 FIRST_PAUSE = 0.1  # seconds after a first failure; doubles
 LONGEST_PAUSE = 2.0
@@ -116,12 +117,11 @@ class Loop(threading.Thread):
                     self.ended_by = error
                     return
                 except Exception as error:
-                    self.busy_since = None
-                    if not failed and _cut(connected):
-                        failed = True
+                    first, failed = not failed, True
+                    if first and isinstance(error, _DATABASE) and _cut(connected):
                         connections.close_all()
                         continue
-                    failed = True
+                    self.busy_since = None
                     self._failed(error)
                     self.stopping.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311 (jitter)
                     pause = min(pause * 2, LONGEST_PAUSE)
@@ -137,7 +137,7 @@ class Loop(threading.Thread):
     def _failed(self, error: Exception) -> None:
         reason = what_failed(error)
         connection.heed(error)
-        if isinstance(error, (OperationalError, InterfaceError)):
+        if isinstance(error, _DATABASE):
             connections.close_all()  # this thread's; a broken one never heals by itself
         if reason != self.failure:
             self._succeeded()
@@ -165,7 +165,7 @@ def _cut(connected: _Connected) -> bool:
 
 def what_failed(error: Exception) -> str:
     """An exception -> the state of the world that it stands for."""
-    if isinstance(error, (OperationalError, InterfaceError)):
+    if isinstance(error, _DATABASE):
         return "the database is away"
     if isinstance(error, InternalError):
         return "the database cannot do it"  # read-only, over its quota, damaged

@@ -176,12 +176,18 @@ def test_what_was_trimmed_before_it_was_stored_is_a_gap(
             assert [gap.data["reason"] for gap in stream.named("gap")] == ["trimmed"]
 
 
+def far_behind(live: LiveSite, messages: int) -> str:
+    """The place of the first of so many messages that a server has read."""
+    publish("far", 0)
+    since = newest_id(live, "far")
+    numbers("far", 1, messages)
+    caught_up(live, "far", messages - 1)
+    return since
+
+
 def test_a_client_too_far_behind_skips_to_now(broker: TestServer, database_template: Database) -> None:
     with live_site(database_template, broker.url, LIVE_RING=10, LIVE_CATCH_UP=500) as live:
-        publish("far", 0)
-        since = newest_id(live, "far")
-        numbers("far", 1, 2000)
-        caught_up(live, "far", 1999)
+        since = far_behind(live, 2000)
         with live.listen("far", since=since).live() as stream:
             assert [gap.data["reason"] for gap in stream.named("gap")] == ["overrun"]
             assert stream.payloads == list(range(1, len(stream.payloads) + 1))
@@ -193,10 +199,7 @@ def test_a_client_that_hardly_anything_is_for_has_not_the_whole_log_read(
     broker: TestServer, database_template: Database
 ) -> None:
     with live_site(database_template, broker.url, LIVE_RING=10, LIVE_CATCH_UP=100) as live:
-        publish("far", 0)
-        since = newest_id(live, "far")
-        numbers("far", 1, 3000)
-        caught_up(live, "far", 2999)
+        since = far_behind(live, 3000)
         with live.listen("n[o]ne", since=since).live() as stream:
             assert [gap.data["reason"] for gap in stream.named("gap")] == ["overrun"]
             publish("none", "now")

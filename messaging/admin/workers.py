@@ -19,7 +19,7 @@ from messaging.quantities import span
 from messaging.rendering import visible
 from messaging.tableless import Worker
 from messaging.taskqueue import draining, standing
-from messaging.taskqueue.draining import QUIET, Asked, Unit, Wish
+from messaging.taskqueue.draining import Asked, Unit, Wish, takes_tasks
 from messaging.taskqueue.quantities import WorkerSeen
 
 SHOWN = 500
@@ -89,7 +89,7 @@ class WorkerAdmin(ConsoleAdmin):
         facts = worker.facts
         unit = units.get(str(facts.get("unit", "")))
         is_alive = standing.is_alive(worker, now_ms)
-        is_quiet = facts.get("state") == QUIET
+        is_quiet = not takes_tasks(facts)
         wish = asked[unit.name].wish if unit and unit.name in asked and is_alive else ""
         if wish == "stay" and is_quiet:  # it does so, and is kept to it
             wish = ""

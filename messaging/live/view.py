@@ -32,11 +32,10 @@ from messaging.live.access import Admission, Claim, admit
 from messaging.live.counters import counters
 from messaging.live.hub import hub
 from messaging.live.limits import address_of, limits
+from messaging.live.reader import BLOCK_MS, LATE_SECONDS
 from messaging.live.stream import Stream
 from messaging.live.writing import FORBIDDEN, HEADERS
 
-BLOCK_SECONDS = 5.0
-LATE_SECONDS = BLOCK_SECONDS + 2  # without an answer; the client is told
 AWAY = (RedisError, OSError, DatabaseError, InterfaceError)
 
 
@@ -140,7 +139,7 @@ def _alone(asked: query.Query, claim: Claim | None) -> Iterator[bytes]:
             if not since:
                 chunks, since = _beginning(client, asked)
             if live:
-                _wait_for_news(client, since, min(BLOCK_SECONDS, conf.LIVE_HEARTBEAT_SECONDS))
+                _wait_for_news(client, since, min(BLOCK_MS / 1000, conf.LIVE_HEARTBEAT_SECONDS))
             page = history.after(client, since, filter_)
             _let_go_of_database()
             if page.gap is not None:

@@ -8,7 +8,7 @@ it does. One that is to end drains as after a TERM and ends with 0; whoever supe
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import redis
@@ -21,6 +21,11 @@ KEPT_MS = 3600 * 1000  # of a word that nobody reads; a worker that stays keeps 
 
 QUIET = "quiet"  # the state of a worker that stays
 Wish = Literal["end", "stay", "go on"]
+
+
+def takes_tasks(facts: Mapping[str, Any]) -> bool:
+    """What a worker says of itself: does it take more, for all that somebody has asked of it?"""
+    return facts.get("state") != QUIET
 
 
 class Asked(msgspec.Struct, frozen=True):

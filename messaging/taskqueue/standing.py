@@ -13,7 +13,7 @@ from messaging import connection
 from messaging.conf import conf
 from messaging.quantities import span
 from messaging.taskqueue import queues as known_queues
-from messaging.taskqueue.draining import QUIET
+from messaging.taskqueue.draining import takes_tasks
 from messaging.taskqueue.job import Job, queue_of
 from messaging.taskqueue.quantities import Counts, Paused, Period, WorkerSeen, quantile, together
 from messaging.taskqueue.queue import Queue
@@ -94,7 +94,7 @@ def _look(each: Queue) -> Standing:
         queue=each.name,
         counts=counts,
         paused=each.paused(),
-        workers=sum(worker.facts.get("state") != QUIET for worker in alive),
+        workers=sum(takes_tasks(worker.facts) for worker in alive),
         slots=sum(number(worker.facts, "slots") for worker in alive),
         busy=sum(number(worker.facts, "busy") for worker in alive),
         entered=round(sum(map(entered, rated)) / elapsed, 2),

@@ -10,7 +10,7 @@ import redis
 
 from messaging import keys
 from messaging.conf import conf
-from messaging.taskqueue.draining import QUIET
+from messaging.taskqueue.draining import takes_tasks
 from messaging.taskqueue.standing import counted
 from messaging.taskqueue.worker.backends import aliases, backend_of
 
@@ -52,13 +52,8 @@ def unattended(client: redis.Redis) -> list[Unattended]:
     return [
         Unattended(*place, number)
         for (place, (number, _)), facts in zip(waiting.items(), pipe.execute(), strict=True)
-        if not any(map(_takes, facts))
+        if not any(takes_tasks(msgspec.json.decode(each)) for each in facts if each is not None)
     ]
-
-
-def _takes(facts: bytes | None) -> bool:
-    """A worker's word of itself: does it take tasks?"""
-    return facts is not None and msgspec.json.decode(facts).get("state") != QUIET
 
 
 def _places(client: redis.Redis) -> Iterator[tuple[str, str]]:
