@@ -1,17 +1,22 @@
-"""``settings.MESSAGING`` -> typed values, read through at each access.
+"""``settings.MESSAGING`` -> typed values, each read once.
 
-The class attributes are the defaults, so that this file is the reference of all settings. Nothing is cached:
-``override_settings`` and a changed environment in tests work at once.
+The attributes of :class:`Conf` are the defaults, so that this file is the reference of all settings. What changes
+settings by Django's own means, ``override_settings`` above all, counts at once; after a bare assignment to
+``settings.MESSAGING`` call :func:`forget`.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar, cast
 
 from django.conf import settings
+from django.core.signals import setting_changed
 
 from messaging.errors import Misconfigured
+
+T = TypeVar("T")
 
 
 class Conf:
@@ -116,41 +121,37 @@ class Conf:
     LIVE_MAX_PATTERNS: int = 50  # channel= of one stream; more are refused
     LIVE_TRUSTED_PROXIES: tuple[str, ...] = ()  # addresses, networks, "unix": X-Forwarded-For is believed
 
-    def __getattribute__(self, name: str) -> Any:
-        default = object.__getattribute__(self, name)
-        given = _seen.get("MESSAGING")
-        if given is None:
-            given = getattr(settings, "MESSAGING", {})
-        value = given.get(name, default)
-        if type(value) is type(default):
-            return value
-        if isinstance(default, tuple) and isinstance(value, (list, set, frozenset)):
-            value = tuple(value)
-        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if type(value) is not type(default):
-            raise Misconfigured(
-                f"MESSAGING[{name!r}] must be {type(default).__name__}, not {type(value).__name__}: {value!r}"
-            )
+    # -- made of these
+    source: str  # the CloudEvents source of events published here: SOURCE, or the project's package name
+
+
+class _Read:
+    """Values of :class:`Conf`, each read from the settings when it is first asked for. From then on it is an attribute
+    like any other: a publish asks for ten of them."""
+
+    def __getattr__(self, name: str) -> Any:
+        value = _source() if name == "source" else _value_of(name)
+        setattr(self, name, value)
         return value
 
-    @property
-    def source(self) -> str:
-        """The ``source`` of events published here."""
-        if given := self.SOURCE:
-            return given
-        root: str | None = _seen.get("ROOT_URLCONF") or getattr(settings, "ROOT_URLCONF", None)
-        return _source_of(root or "django")
+
+def _value_of(name: str) -> Any:
+    default = getattr(Conf, name)
+    value = getattr(settings, "MESSAGING", {}).get(name, default)
+    if type(value) is type(default):
+        return value
+    if isinstance(default, tuple) and isinstance(value, (list, set, frozenset)):
+        return tuple(value)
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    raise Misconfigured(
+        f"MESSAGING[{name!r}] must be {type(default).__name__}, not {type(value).__name__}: {value!r}"
+    )
 
 
-# A publish asks for ten settings. Django keeps those it has been asked for in this dict, and empties it when settings
-# change (LazySettings.__getattr__, __setattr__); its attribute access costs twice as much as everything else here.
-_seen: dict[str, Any] = vars(settings)
-
-
-@lru_cache(maxsize=8)
-def _source_of(root_urlconf: str) -> str:
-    return "/" + root_urlconf.split(".", 1)[0]
+def _source() -> str:
+    root: str | None = getattr(settings, "ROOT_URLCONF", None)
+    return conf.SOURCE or "/" + (root or "django").split(".", 1)[0]
 
 
 def names() -> list[str]:
@@ -158,4 +159,19 @@ def names() -> list[str]:
     return [name for name in vars(Conf) if name.isupper()]
 
 
-conf = Conf()
+def of_settings(function: Callable[[], T]) -> Callable[[], T]:
+    """A function of nothing but the settings: called once, and again when they have changed."""
+    remembered = cache(function)
+    _forget.append(remembered.cache_clear)
+    return remembered
+
+
+def forget(**_: Any) -> None:
+    """Read all settings anew. Django tells of every change that its own tools make, such as ``override_settings``."""
+    for each in _forget:
+        each()
+
+
+conf = cast(Conf, _Read())
+_forget: list[Callable[[], None]] = [vars(conf).clear]
+setting_changed.connect(forget, dispatch_uid="messaging.conf")

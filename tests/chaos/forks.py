@@ -91,6 +91,7 @@ def _run(order: dict[str, Any]) -> int:
     from django.core.management import call_command
     from django.db import connections
 
+    from messaging.conf import forget
     from tests.chaos.crowd import Crowd
     from tests.chaos.variants import VARIANTS
     from tests.chaos.writer import Writer
@@ -101,6 +102,7 @@ def _run(order: dict[str, Any]) -> int:
     with suppress(AttributeError):
         del connections["default"]  # made by an import, for the settings' own database
     settings.MESSAGING = settings.MESSAGING | order["messaging"]
+    forget()
     if order["caches"]:
         settings.CACHES = order["caches"]
         settings.DJANGO_REDIS_CONNECTION_FACTORY = "django_redis.pool.SentinelConnectionFactory"

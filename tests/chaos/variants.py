@@ -17,7 +17,7 @@ from django.db import OperationalError, connections, transaction
 
 from messaging import capture, outbox, relay, storage
 from messaging.breaker import Breaker
-from messaging.conf import conf
+from messaging.conf import conf, forget
 from messaging.continuity import Stand, Verdict
 from messaging.errors import BrokerError
 from messaging.log import Bounds, Entry, Position
@@ -168,6 +168,7 @@ def no_probe() -> None:
 def unordered() -> None:
     """Ordered channels are like any other."""
     settings.MESSAGING = settings.MESSAGING | {"ORDERED_CHANNELS": []}
+    forget()
 
 
 def bad_entry_stops() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from messaging import connection
+from messaging.conf import forget
 from messaging.taskqueue.job import Job
 from messaging.taskqueue.queue import Queue
 from tests.chaos.proxy import Proxy
@@ -89,6 +90,7 @@ class World:
         from django.conf import settings
 
         settings.MESSAGING = settings.MESSAGING | {"URL": self._server.url}
+        forget()
         connection.reset()
         self._queue = Queue(connection.client(), "default", "default")
         if self._with_table:

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import override_settings
 from pytest_django import Settings
 
-from messaging.conf import conf
+from messaging.conf import conf, forget, of_settings
 from messaging.conf import names as keys_of_the_settings
 from messaging.errors import Misconfigured
 from messaging.keys import epoch, heartbeat, lease, log, partition_of, probe_channel
@@ -69,6 +70,33 @@ def test_the_source_is_the_project_unless_it_is_set(settings: Settings) -> None:
     assert conf.source == "/shop"
     settings.MESSAGING = {"SOURCE": "https://shop.example/"}
     assert conf.source == "https://shop.example/"
+
+
+def test_what_is_made_of_settings_is_made_again_when_they_change() -> None:
+    made: list[int] = []
+
+    @of_settings
+    def partitions() -> int:
+        made.append(conf.PARTITIONS)
+        return conf.PARTITIONS
+
+    with override_settings(MESSAGING={"PARTITIONS": 3}):
+        assert [partitions(), partitions()] == [3, 3]
+    with override_settings(MESSAGING={"PARTITIONS": 5}):
+        assert [partitions(), partitions()] == [5, 5]
+    assert made == [3, 5]
+
+
+def test_a_bare_assignment_counts_when_it_is_told() -> None:
+    before = settings.MESSAGING
+    try:
+        assert conf.PARTITIONS == 1
+        settings.MESSAGING = {"PARTITIONS": 7}
+        forget()
+        assert conf.PARTITIONS == 7
+    finally:
+        settings.MESSAGING = before
+        forget()
 
 
 def test_every_name_is_a_key_of_the_settings() -> None:
