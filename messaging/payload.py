@@ -71,7 +71,7 @@ def encode_data(data: Any) -> tuple[bytes, str, bool]:
         raise Unencodable(f"data has no JSON form: {error}: {shown(value)}") from error
     if b"null" in payload and (bad := _not_finite(data)) is not None:  # msgspec writes NaN as null
         raise Unencodable(f"data has no JSON form: {bad!r} is not a JSON number: {shown(data)}")
-    if is_too_deep(payload):
+    if payload.count(b"[") + payload.count(b"{") > MAX_DEPTH and is_too_deep(payload):
         raise Unencodable(f"data is nested more than {MAX_DEPTH} levels deep: {type(data).__name__}")
     return payload, TEXT if isinstance(data, str) else JSON, False
 

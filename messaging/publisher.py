@@ -57,13 +57,13 @@ def publish(
         headers=headers,
     )
     prepared = event, _encoded(event)
-    return outbox_rows.put([prepared])[0] if _wants_row(outbox, [prepared]) else send_one(prepared)
+    return outbox_rows.put([prepared])[0] if _wants_row(outbox, event) else send_one(prepared)
 
 
 async def apublish(channel: str, data: Any, *, outbox: bool | None = None, **attributes: Any) -> Event:
     """:func:`publish` for coroutines: same arguments, same result, no thread in between when it goes to Redis."""
     prepared = prepare(channel, data, **attributes)
-    if _wants_row(outbox, [prepared]):
+    if _wants_row(outbox, prepared[0]):
         return (await sync_to_async(outbox_rows.put)([prepared]))[0]
     return await asend_one(prepared)
 
@@ -78,7 +78,9 @@ def publish_many(
     :class:`~messaging.errors.BrokerError` carries in ``published`` the events that are in the log.
     """
     prepared = [_prepare_one(message) for message in messages]
-    return outbox_rows.put(prepared) if _wants_row(outbox, prepared) else send(prepared)
+    return (
+        outbox_rows.put(prepared) if _wants_row(outbox, *(event for event, _ in prepared)) else send(prepared)
+    )
 
 
 def prepare(channel: str, data: Any, **attributes: Any) -> Prepared:
@@ -102,8 +104,8 @@ def _prepare_one(message: tuple[str, Any] | Mapping[str, Any]) -> Prepared:
     raise InvalidAttribute(f"a message is a pair (channel, data) or a mapping, not {shown(message)}")
 
 
-def _wants_row(asked: bool | None, prepared: list[Prepared]) -> bool:
-    for event, _ in prepared:
+def _wants_row(asked: bool | None, *events: Event) -> bool:
+    for event in events:
         if is_ordered(event.channel):
             if asked is False:
                 raise InvalidAttribute(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import sha1
 from importlib.resources import files
+from itertools import count
 from typing import Any
 
 import redis
@@ -55,9 +56,20 @@ _fence = Script("fence")
 _release = Script("release")
 
 
-def newborn() -> str:
-    """An epoch for a stream that is born by the next call: 16 random hexadecimal digits."""
-    return os.urandom(8).hex()
+def newborn() -> bytes:
+    """An epoch for a stream that is born by the next call: 16 hexadecimal digits that no other call has had."""
+    return b"%016x" % (next(_births) % 2**64)
+
+
+def _count_births() -> None:
+    """From a random number on, which a fork does not share: each publish takes an epoch, and hardly any is used."""
+    global _births
+    _births = count(int.from_bytes(os.urandom(8)))
+
+
+_births = count()
+_count_births()
+os.register_at_fork(after_in_child=_count_births)
 
 
 @lru_cache(maxsize=64)
@@ -74,7 +86,7 @@ def pack_append(partition: int, events: Sequence[tuple[bytes, bytes]], *, whole:
     Packed by hand, since redis-py's way through its client costs more than everything else publish() does.
     """
     before, behind = _append_frame(conf.NAMESPACE, conf.MAX_LOG_ENTRIES, partition, len(events), whole)
-    parts = [before, newborn().encode(), behind]
+    parts = [before, newborn(), behind]
     for channel, body in events:
         parts.append(b"$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(channel), channel, len(body), body))
     return b"".join(parts)
