@@ -34,7 +34,7 @@ class Place(NamedTuple):
     seq: int
 
     def __str__(self) -> str:
-        return f"{self.epoch}.{self.ms}-{self.seq}"
+        return "%s.%d-%d" % self  # noqa: UP031 (an f-string makes three attributes of it first)
 
     def before(self) -> Place:
         """The last place that is still before this one."""
@@ -90,7 +90,8 @@ def parse_id(text: str, *, partitions: int) -> Where | None:
 
 def with_id(where: Where, data: bytes) -> bytes:
     """A frame from its ``id:`` and the rest, which :func:`message` made."""
-    return b"id: %b\n%b" % (format_id(where).encode(), data)
+    places = str(where[0]) if len(where) == 1 else format_id(where)
+    return b"id: %b\n%b" % (places.encode(), data)
 
 
 def named(name: str, facts: Any, *, id: str = "", retry: int | None = None) -> bytes:

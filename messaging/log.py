@@ -45,6 +45,8 @@ class Position(NamedTuple):
         return cls(int(ms), int(seq))
 
 
+_tuple = tuple.__new__  # makes a Position in a third of the time that Position() takes
+
 START = Position(0, 0)
 # What a column holds of either number; a stream takes up to 2**64 - 1 from whoever gives an id by hand.
 LARGEST_STORED = 2**63 - 1
@@ -60,7 +62,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def location(self) -> str:
-        return f"{self.partition}.{self.position.ms}-{self.position.seq}"
+        ms, seq = self.position
+        return f"{self.partition}.{ms}-{seq}"
 
     @property
     def raw(self) -> bytes:
@@ -167,7 +170,7 @@ def entries_of(partition: int, reply: Sequence[tuple[bytes, Any]]) -> list[Entry
         else:
             body = dict(zip(fields[::2], fields[1::2], strict=True)).get(b"e")
         entries.append(
-            Entry(partition, Position(int(ms), int(seq)), body, () if body is not None else fields)
+            Entry(partition, _tuple(Position, (int(ms), int(seq))), body, () if body is not None else fields)
         )
     return entries
 

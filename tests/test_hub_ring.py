@@ -179,7 +179,7 @@ def test_chunks_are_bounded_and_whole(frames: int, size: int) -> None:
     feed.flush()
     at, got = 0, b""
     while (chunk := feed.take(at)) is not None:
-        assert chunk.end == at + chunk.count > at
+        assert chunk.end == at + len(chunk.frames) > at
         assert len(chunk.message["body"]) == chunk.size <= CHUNK_BYTES
         at, got = chunk.end, got + chunk.message["body"]
     assert len(got) == frames * size
@@ -227,6 +227,14 @@ class _Flow:
     write_paused = False
 
 
+class _Transport:
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+
 class _Cycle:
     """What uvicorn's response to one request shows."""
 
@@ -236,6 +244,7 @@ class _Cycle:
         self.chunked_encoding = chunked_encoding
         self.disconnected = False
         self.flow = _Flow()
+        self.transport = _Transport()
 
     async def send(self, message: dict[str, object]) -> None: ...
 
@@ -248,9 +257,12 @@ def test_the_short_way_is_taken_only_where_the_framing_is_known() -> None:
     cycle = _Cycle(True)
     direct = Direct.of(cycle.send)
     assert direct is not None
-    assert direct.free
-    cycle.disconnected = True
+    assert direct.write(b"1")
+    cycle.flow.write_paused = True
+    assert not direct.write(b"2")
+    cycle.flow.write_paused, cycle.disconnected = False, True
     assert direct.lost
-    assert not direct.free
+    assert not direct.write(b"3")
+    assert cycle.transport.written == [b"1"]
     for unknown in (_Cycle(False).send, _Cycle(None).send, _Other(True).send, print):
         assert Direct.of(unknown) is None

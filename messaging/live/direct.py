@@ -31,12 +31,6 @@ class Direct:
         return cls(cycle)
 
     @property
-    def free(self) -> bool:
-        """Would ``send`` not have to wait now?"""
-        cycle = self._cycle
-        return not (cycle.flow.write_paused or cycle.disconnected)
-
-    @property
     def lost(self) -> bool:
         """Has the client gone?"""
         return bool(self._cycle.disconnected)
@@ -45,9 +39,13 @@ class Direct:
         """Until it is free, or the client has gone."""
         await self._cycle.flow.drain()
 
-    def write(self, framed: bytes) -> None:
-        """``chunked`` bytes, while it is free."""
-        self._cycle.transport.write(framed)
+    def write(self, framed: bytes) -> bool:
+        """``chunked`` bytes, unless ``send`` would have to wait now; were they taken?"""
+        cycle = self._cycle
+        if cycle.flow.write_paused or cycle.disconnected:
+            return False
+        cycle.transport.write(framed)
+        return True
 
 
 def chunked(parts: list[bytes], size: int) -> bytes:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from messaging.frames import Where
 from messaging.live.direct import chunked
 from messaging.live.filters import Filter
@@ -29,32 +31,28 @@ def body(chunk: bytes) -> Body:
     return {"type": "http.response.body", "body": chunk, "more_body": True}
 
 
-class Chunk:
+class Chunk(msgspec.Struct, gc=False):
     """Frames that are written at once, joined once for everybody who gets these bytes."""
 
-    __slots__ = ("_framed", "_frames", "_message", "count", "end", "size", "where")
-
-    def __init__(self, frames: list[bytes], size: int, *, end: int, where: Where) -> None:
-        self.count = len(frames)
-        self.size = size
-        self.end = end  # the position behind it
-        self.where = where  # the places read with it
-        self._frames = frames
-        self._message: Body | None = None
-        self._framed = b""
+    frames: list[bytes]
+    size: int  # of all of them
+    end: int  # the position behind it
+    where: Where  # the places read with it
+    _message: Body | None = None
+    _framed: bytes = b""
 
     @property
     def message(self) -> Body:
         """For ``send``."""
         if self._message is None:
-            self._message = body(b"".join(self._frames))
+            self._message = body(b"".join(self.frames))
         return self._message
 
     @property
     def framed(self) -> bytes:
         """For :class:`Direct`."""
         if not self._framed:
-            self._framed = chunked(self._frames, self.size)
+            self._framed = chunked(self.frames, self.size)
         return self._framed
 
 
@@ -101,12 +99,13 @@ class Feed:
         return list(self.sleepers)
 
     def take(self, at: int) -> Chunk | None:
-        """What to send to a client at this position; ``None`` when there is nothing. ``at`` is not below ``first``."""
-        if at >= self.visible:
+        """What to send to a client at this position; ``None`` when there is nothing, or nothing any more."""
+        index = at - self.end + len(self._items)
+        if at >= self.visible or index < self._dropped:
             return None
         chunk = self._chunks.get(at)
         if chunk is None:
-            chunk = self._join(at)
+            chunk = self._join(at, index)
             if len(self._chunks) >= MOST_CHUNKS:
                 self._chunks.clear()
             self._chunks[at] = chunk
@@ -120,18 +119,17 @@ class Feed:
     def forget_chunks(self) -> None:
         self._chunks.clear()
 
-    def _join(self, at: int) -> Chunk:
-        offset = len(self._items) - self.end
+    def _join(self, at: int, index: int) -> Chunk:
         frames: list[bytes] = []
         size = 0  # of what is in frames
-        for index in range(at + offset, self.visible + offset):
-            frame = self._items[index].frame
+        items = self._items
+        for each in range(index, self.visible - at + index):
+            frame = items[each].frame
             if size + len(frame) > CHUNK_BYTES and frames:
                 break
             size += len(frame)
             frames.append(frame)
-        last = at + len(frames)
-        return Chunk(frames, size, end=last, where=self._items[last + offset - 1].where)
+        return Chunk(frames, size, at + len(frames), items[index + len(frames) - 1].where)
 
 
 class SightedFeed(Feed):

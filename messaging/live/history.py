@@ -15,7 +15,7 @@ from messaging.live import stored
 from messaging.live.filters import Filter
 from messaging.live.pages import Gap, Page, Source
 from messaging.live.ring import Item, in_order, renumbered
-from messaging.live.sight import Framer, framer, seen
+from messaging.live.sight import framer, seen
 from messaging.log import Entry, Position
 
 PROBE_ENTRIES = 20
@@ -26,14 +26,12 @@ SCAN_ENTRIES = 5000  # how far back history is looked for entry by entry
 
 def items_of(entries: Iterable[Entry], epoch: str) -> list[Item]:
     """Entries as frames, for a reader of their partition alone."""
-    frame = framer()
-    return [_item(entry, epoch, frame) for entry in entries]
-
-
-def _item(entry: Entry, epoch: str, frame: Framer) -> Item:
-    channel, data, body = frame(entry.location, entry.body, entry.fields)
-    item = Item.alone(entry.partition, Place(epoch, *entry.position), channel, data)
-    return item if body is None else item._replace(body=body)
+    frame, items = framer(), []
+    for entry in entries:
+        position = entry.position
+        framed = frame(entry.location, entry.body, entry.fields)
+        items.append(Item.alone(entry.partition, Place(epoch, *position), *framed))
+    return items
 
 
 # -- what came after a place --------------------------------------------------------------------------------------

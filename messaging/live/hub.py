@@ -175,9 +175,7 @@ class Hub:
         items: Sequence[Item] = items_of(entries, epoch)
         if len(self.heads) > 1:
             items = list(renumbered(items, self.heads))
-        for item in items:
-            self._spread(item)
-        self._arrived()
+        self._spread(items)
 
     def reborn(self, partition: int, start: Place) -> None:
         """The log began anew: everybody hears of it, and reads on from its new start."""
@@ -188,8 +186,7 @@ class Hub:
         to = _moved(self.heads, partition, start)
         gap = Gap(format_id(self.heads), to, "reborn")
         counters.gaps += len(self.streams)
-        self._spread(Item.of(partition, to, None, named("gap", gap.facts()))._replace(everyone=True))
-        self._arrived()
+        self._spread([Item.of(partition, to, None, named("gap", gap.facts()), everyone=True)])
 
     def tell(self, frame: bytes) -> None:
         """A frame without an id for everybody, at this place among the messages."""
@@ -197,8 +194,7 @@ class Hub:
             item = Item(0, self.heads, None, frame, everyone=True)
             for stream in self.streams:
                 stream.tell(item)
-            self._spread(item)
-            self._arrived()
+            self._spread([item])
 
     def lost_track(self, partition: int) -> None:
         """The reader cannot go on where it was: each stream looks for itself what it has missed."""
@@ -206,26 +202,32 @@ class Hub:
             stream.detach()
         logger.warning("partition %d was trimmed while Redis was away; streams look in the table", partition)
 
-    def _spread(self, item: Item) -> None:
-        serial = self.ring.end
-        route = list(self._feeds.values()) if item.everyone else self._route(item.channel)
-        self.heads = item.where
-        self.ring.add(item)
-        for feed in route:
-            feed.add(item, serial)
-            self._dirty.add(feed)
+    def _spread(self, items: Sequence[Item]) -> None:
+        ring, dirty = self.ring, self._dirty
+        for item in items:
+            route = self._routes.get(item.channel)
+            if route is None or item.everyone:
+                route = self._find_route(item)
+            self.heads = item.where
+            for feed in route:
+                feed.add(item, ring.end)
+                dirty.add(feed)
+            ring.add(item)
+        if not self._pausing:
+            self._flush()
 
-    def _route(self, channel: str | None) -> list[Feed]:
-        route = self._routes.get(channel)
-        if route is None:
-            route = [feed for feed in self._feeds.values() if feed.filter.takes(channel)]
-            unsure = [feed for feed in self._feeds.values() if feed.filter.unsure(channel)]
-            if unsure:
-                self._look_again(unsure)
-                return route
-            if len(self._routes) >= MOST_ROUTES:
-                self._routes.clear()
-            self._routes[channel] = route
+    def _find_route(self, item: Item) -> list[Feed]:
+        feeds, channel = list(self._feeds.values()), item.channel
+        if item.everyone:
+            return feeds
+        route = [feed for feed in feeds if feed.filter.takes(channel)]
+        unsure = [feed for feed in feeds if feed.filter.unsure(channel)]
+        if unsure:
+            self._look_again(unsure)
+            return route
+        if len(self._routes) >= MOST_ROUTES:
+            self._routes.clear()
+        self._routes[channel] = route
         return route
 
     def forget_routes(self) -> None:
@@ -241,31 +243,28 @@ class Hub:
 
     # -- when to send ---------------------------------------------------------------------------------------------
 
-    def _arrived(self) -> None:
-        if self._dirty and not self._pausing:
-            self._flush()
-
     def _flush(self) -> None:
         """Wake whoever waits for what has come, once, and measure what that costs."""
-        started = time.perf_counter()
+        if not self._dirty:
+            return
         self._pausing = True
         now = time.monotonic()
         for feed in self._dirty:
-            feed.trim(self.ring.first)
             for stream in feed.flush():
                 try:
                     stream.push(now)
                 except Exception:  # one connection in whatever state must not cost the others what has come
                     logger.exception("a stream is dropped after an unexpected error")
                     stream.drop()
+            feed.trim(self.ring.first)
         self._dirty.clear()
         # The streams run after this callback, their sockets are written after the next one.
         loop = asyncio.get_running_loop()
-        loop.call_soon(loop.call_soon, partial(self._flushed, started))
+        loop.call_soon(loop.call_soon, partial(self._flushed, now))
 
     def _flushed(self, started: float) -> None:
         """The next flush waits as long as this one took: half of the time stays for everything else."""
-        pause = min(time.perf_counter() - started, LONGEST_PAUSE)
+        pause = min(time.monotonic() - started, LONGEST_PAUSE)
         if pause < SHORTEST_PAUSE:
             self._resume()
         else:
@@ -273,7 +272,7 @@ class Hub:
 
     def _resume(self) -> None:
         self._pausing = False
-        self._arrived()
+        self._flush()
 
     # -- for the ticker -------------------------------------------------------------------------------------------
 

@@ -86,7 +86,6 @@ class Link(asyncio.Protocol):
     # -- what the loop calls --------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        self.heard = self._loop.time()
         self._parser.feed(data)
         try:
             while (reply := self._parser.gets()) is not False:
@@ -96,6 +95,7 @@ class Link(asyncio.Protocol):
                     self._pending.popleft()[1](replies)
         except hiredis.ProtocolError:
             self._transport.abort()
+        self.heard = self._loop.time()
 
     def connection_lost(self, error: Exception | None) -> None:
         while self._pending:

@@ -127,7 +127,6 @@ class Reader:
             for reply in replies:
                 if isinstance(reply, ResponseError):
                     raise reply
-            self.heard = link.heard
             reply, here, epoch = replies
             if not reply or (epoch and epoch.decode() != self.place.epoch):
                 pause.set_result(True)
@@ -135,10 +134,13 @@ class Reader:
                 pause.set_result(False)
             else:
                 entries = self._entries(reply[0][1])
+                try:
+                    self._hub.take(self._partition, entries, self.place.epoch)
+                finally:  # what waits for a message waits for nothing else; but none is taken twice
+                    self._move(entries[-1].position)
                 self._adapt(entries)
-                self._move(entries[-1].position)
-                self._hub.take(self._partition, entries, self.place.epoch)
                 self._read_next(link, pause)
+            self.heard = link.heard
         except Exception as error:
             pause.set_exception(error)
 

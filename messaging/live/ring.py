@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from messaging.frames import Place, Where, with_id
 from messaging.live.filters import Filter
@@ -12,7 +14,7 @@ from messaging.live.filters import Filter
 MAX_BYTES = 64 * 1024 * 1024
 
 
-class Item(NamedTuple):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """One frame. ``where`` is how far its reader has read with it; ``where[partition]`` is its own place."""
 
     partition: int
@@ -24,14 +26,27 @@ class Item(NamedTuple):
     body: bytes | None = None  # the event, if what is shown of it depends on who looks
 
     @classmethod
-    def of(cls, partition: int, where: Where, channel: str | None, data: bytes) -> Item:
+    def of(
+        cls,
+        partition: int,
+        where: Where,
+        channel: str | None,
+        data: bytes,
+        *,
+        everyone: bool = False,
+        body: bytes | None = None,
+    ) -> Item:
         frame = with_id(where, data)
-        return cls(partition, where, channel, frame, len(frame) - len(data))
+        return cls(partition, where, channel, frame, len(frame) - len(data), everyone, body)
 
     @classmethod
-    def alone(cls, partition: int, place: Place, channel: str | None, data: bytes) -> Item:
+    def alone(
+        cls, partition: int, place: Place, channel: str | None, data: bytes, body: bytes | None = None
+    ) -> Item:
         """As a reader of its partition alone numbers it."""
-        return cls.of(partition, (Place("", 0, 0),) * partition + (place,), channel, data)
+        where = (Place("", 0, 0),) * partition + (place,) if partition else (place,)
+        frame = with_id(where, data)
+        return cls(partition, where, channel, frame, len(frame) - len(data), body=body)
 
     @property
     def own(self) -> Place:
@@ -42,9 +57,9 @@ class Item(NamedTuple):
         if where == self.where:
             return self
         if not self.data:
-            return self._replace(where=where)
-        made = Item.of(self.partition, where, self.channel, self.frame[self.data :])
-        return made._replace(everyone=self.everyone, body=self.body)
+            return replace(self, where=where)
+        data = self.frame[self.data :]
+        return Item.of(self.partition, where, self.channel, data, everyone=self.everyone, body=self.body)
 
 
 class Ring:

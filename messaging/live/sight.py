@@ -9,45 +9,42 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
 from django.contrib.auth.models import AnonymousUser
 
 from messaging import redaction
-from messaging.conf import conf
+from messaging.conf import conf, of_settings
 from messaging.decoder import NotAnEvent, decode
 from messaging.event import encode
 from messaging.frames import channel_of, message, withheld
 from messaging.live.ring import Item
 
-Framed = tuple[str | None, bytes, bytes | None]  # channel, the frame without its id, what is kept beside it
+# Channel, the frame without its id, and what is kept beside it, if anything is.
+Framed = tuple[str | None, bytes] | tuple[str | None, bytes, bytes | None]
 Framer = Callable[[str, bytes | None, Sequence[bytes]], Framed]
 
 _shared: WeakValueDictionary[str, Sight] = WeakValueDictionary()
 _lock = threading.Lock()
 
 
+@of_settings
 def framer() -> Framer:
-    """What makes frames, by the settings of this moment: (location, body, fields) -> :data:`Framed`."""
+    """What makes frames, by the settings: (location, body, fields) -> :data:`Framed`."""
     if not redaction.is_on():
-        return _plain
+        return partial(message, limit=conf.LIVE_PAYLOAD_BYTES)
     return _kept if redaction.asks_user() else _redacted
 
 
-def _plain(location: str, body: bytes | None, fields: Sequence[bytes]) -> Framed:
-    return *message(location, body, fields, limit=conf.LIVE_PAYLOAD_BYTES), None
-
-
 def _redacted(location: str, body: bytes | None, fields: Sequence[bytes]) -> Framed:
-    return *_shown(location, body, fields)[:2], None
+    return _kept(location, body, fields)[:2]
 
 
-def _kept(location: str, body: bytes | None, fields: Sequence[bytes]) -> Framed:
-    return _shown(location, body, fields)
-
-
-def _shown(location: str, body: bytes | None, fields: Sequence[bytes]) -> Framed:
+def _kept(
+    location: str, body: bytes | None, fields: Sequence[bytes]
+) -> tuple[str | None, bytes, bytes | None]:
     try:
         event = decode(body or b"", location=location)
     except NotAnEvent:

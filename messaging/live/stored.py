@@ -94,5 +94,4 @@ def _place(row: Message) -> Place:
 def _row_item(row: Message) -> Item:
     place, partition = _place(row), row.partition or 0
     body = event.encode(row.as_event())
-    channel, data, kept = framer()(row.location or "", body, ())
-    return Item.alone(partition, place, channel, data)._replace(body=kept)
+    return Item.alone(partition, place, *framer()(row.location or "", body, ()))

@@ -162,13 +162,12 @@ class Stream:
     def push(self, now: float) -> None:
         """Called by a flush, for a stream that sleeps: write what has come, at once if that is possible."""
         feed, direct, send = self.feed, self.direct, self._send
-        found = feed.take(self.at) if self.at >= feed.first and not self.done else None
+        found = None if self.gone or self._ending else feed.take(self.at)
         if found is None or send is None:
             self.wake()
         elif direct is not None:
-            if direct.free:
+            if direct.write(found.framed):
                 self._took(found, now)
-                direct.write(found.framed)
             if self.at != feed.end:
                 self.wake()
         elif self.inline and self._rest is None:
@@ -184,7 +183,7 @@ class Stream:
             self.wake()
 
     def _took(self, found: Chunk, now: float) -> None:
-        counters.sent(found.size, found.count)
+        counters.sent(found.size, len(found.frames))
         self.at, self.since = found.end, found.where
         self.wrote = now
 
@@ -194,9 +193,8 @@ class Stream:
         if self.direct is None:
             self._took(found, now)
             await send(found.message)
-        elif self.direct.free:
+        elif self.direct.write(found.framed):
             self._took(found, now)
-            self.direct.write(found.framed)
         else:
             await self.direct.drain()
             self.gone = self.gone or self.direct.lost
@@ -208,7 +206,7 @@ class Stream:
             async for chunk in self._opening():
                 await self._write(send, chunk)
             while not self.done:
-                found = self.feed.take(self.at) if self.at >= self.feed.first else None
+                found = self.feed.take(self.at)
                 if found is not None:
                     await self._give(found, send)
                     del found  # a stream that waits holds no bytes
