@@ -13,7 +13,7 @@ def test_no_two_epochs_are_alike_not_even_those_of_a_fork() -> None:
         os.write(sink, b"".join(newborn() for _ in range(1000)))
         os._exit(0)
     os.close(sink)
-    with open(source, "rb") as child:
+    with os.fdopen(source, "rb") as child:
         text = child.read()
     os.waitpid(pid, 0)
     theirs = {text[at : at + 16] for at in range(0, len(text), 16)}
