@@ -51,6 +51,11 @@ def ticks() -> str:
     return f"{conf.NAMESPACE}:{{schedule}}:ticks"
 
 
+def paused_schedules() -> str:
+    """HASH: by the name of a schedule who paused it, when and why, as JSON."""
+    return f"{conf.NAMESPACE}:{{schedule}}:paused"
+
+
 def taken(name: str) -> str:
     """HASH job id -> item: what was taken from a foreign list and is not in its queue yet. In the list's own slot."""
     tag = name if _has_tag(name) else f"{{{name}}}"

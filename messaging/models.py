@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from messaging.attributes import MAX_ATTRIBUTE
 from messaging.event import Event
 from messaging.payload import JSON, parse_json
-from messaging.tableless import DeadLetter, Queue, Task, Worker  # noqa: F401 (Django finds models here)
+from messaging.tableless import DeadLetter, Queue, Schedule, Task, Worker  # noqa: F401 (Django finds models here)
 
 
 class MessageQuerySet(models.QuerySet["Message"]):

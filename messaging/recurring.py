@@ -82,6 +82,7 @@ class Clock:
             seconds, micros = self._client.time()
             now_ms = int(seconds) * 1000 + int(micros) // 1000
         ticks: Any = self._client.hgetall(keys.ticks())
+        paused: Any = self._client.hkeys(keys.paused_schedules())
         before = self.ticked
         for recurring in schedule:
             last = ticks.get(recurring.name.encode())
@@ -94,7 +95,9 @@ class Clock:
                         recurring.name,
                         (int(last) - now_ms) // 1000,
                     )
-            elif (due := recurring.due(int(last), now_ms)) and self._enqueue(recurring, due, now_ms):
+            elif (due := recurring.due(int(last), now_ms)) and (
+                recurring.name.encode() in paused or self._enqueue(recurring, due, now_ms)
+            ):
                 scripts.advance(self._client, recurring.name, due[-1])
         return self.ticked - before
 
@@ -109,7 +112,7 @@ class Clock:
             logger.warning("schedule %r: ticks before the latest %d are given up", recurring.name, MOST)
         keep_ms = max(job.keep_ms, REMEMBERED_MS)
         jobs = [
-            msgspec.structs.replace(job, id=_id_of(recurring.name, tick, task.queue_name), keep_ms=keep_ms)
+            msgspec.structs.replace(job, id=id_of(recurring.name, tick, task.queue_name), keep_ms=keep_ms)
             for tick in recurring.chosen(due, now_ms)
         ]
         to = task.backend, task.queue_name
@@ -123,5 +126,6 @@ class Clock:
             logger.error("%s", text)
 
 
-def _id_of(name: str, tick_ms: int, queue: str) -> str:
+def id_of(name: str, tick_ms: int, queue: str) -> str:
+    """The task of a schedule's tick, whoever makes it."""
     return f"{code_of(queue)}.{sha256(f'{name} {tick_ms}'.encode()).hexdigest()[:32]}"

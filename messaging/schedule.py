@@ -78,6 +78,22 @@ class Recurring:
                     break
         return found
 
+    def next(self, after_ms: int) -> int:
+        """Its first tick behind a moment."""
+        if self.every_ms:
+            return (after_ms // self.every_ms + 1) * self.every_ms
+        ticks = map(_ms, CronSim(self.cron, _moment(after_ms).astimezone(self.zone)))
+        return next(tick for tick in ticks if tick > after_ms)
+
+    def is_tick(self, ms: int) -> bool:
+        """Is this moment one of its ticks?"""
+        return bool(self.due(ms - 1, ms))
+
+    @property
+    def rule(self) -> str:
+        """In words: ``every 30 s``, ``0 3 * * * (Europe/Berlin)``."""
+        return f"every {self.every_ms / 1000:g} s" if self.every_ms else f"{self.cron} ({self.zone})"
+
     def chosen(self, due: Sequence[int], now_ms: int) -> Sequence[int]:
         """Of the ticks that are due those that become tasks, as the policy has it."""
         if self.catch_up == "all":

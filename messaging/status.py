@@ -10,7 +10,7 @@ import msgspec
 import redis
 from django.db import DatabaseError, InterfaceError
 
-from messaging import connection, lease, log
+from messaging import connection, lease, log, timetable
 from messaging.conf import conf
 from messaging.errors import BrokerError
 from messaging.listener import report_of
@@ -207,6 +207,8 @@ def stores_elsewhere(status: Status, *, late: float) -> str:
 def _queues(status: Status, max_wait: float) -> None:
     try:
         status.queues = standing.look(standing.all_queues())
+        if conf.SCHEDULE:
+            status.problems += timetable.problems(timetable.look()[0])
     except BrokerError as error:
         status.problems.append(f"the queues cannot be asked: {error}")
         return

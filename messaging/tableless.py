@@ -64,6 +64,17 @@ class DeadLetter(Tableless):
         default_permissions = ()
 
 
+class Schedule(Tableless):
+    """A recurring task; whoever may view queues may view it, whoever may cancel tasks may run and pause it."""
+
+    class Meta:
+        managed = False
+        base_manager_name = "objects"
+        verbose_name = _("schedule")
+        verbose_name_plural = _("schedules")
+        default_permissions = ()
+
+
 class Worker(Tableless):
     """A process that runs tasks; whoever may view queues may view it."""
 
