@@ -90,7 +90,7 @@ QUEUE = (
     ("leases", "ZSET id by the end of its lease: running"),
     ("ordered", "ZSET order key NUL sequence NUL id: behind another one of their order key"),
     ("heads", "HASH order key -> id of the one in front"),
-    ("limited", "ZSET limit key NUL rank NUL id: no room under their limit when it was their turn"),
+    ("limited", "ZSET limit key (or NUL rate key) NUL rank NUL id: no room when it was their turn"),
     ("held", "HASH limit key -> how many run"),
     ("unique", "HASH digest -> enqueued_ms:id"),
     ("locks", "ZSET digest by time: unique locks that end by the clock"),
@@ -106,6 +106,8 @@ QUEUE = (
     ("workers", "HASH worker -> what it says of itself"),
     ("beats", "ZSET worker by its latest beat"),
     ("sweeper", "STRING with a time to live: somebody's turn to sweep"),
+    ("rates", "ZSET rate key by the time from which its next one is no sooner than its rate has it"),
+    ("turns", "ZSET rate key by the time at which the best of those who wait for it has its turn"),
 )
 
 

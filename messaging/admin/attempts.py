@@ -73,8 +73,11 @@ def sentence(job: Job) -> str:
     if job.state is State.RUNNING and job.cancelled_by:
         return _("to be stopped, wanted by %s") % job.cancelled_by
     if job.state is State.READY and job.parked:
-        waits = _("no room under its limit") if job.parked == "limit" else _("behind another one of its key")
-        return f"{waits}: {job.limit_key if job.parked == 'limit' else job.order_key}"
+        waits = {
+            "limit": (_("no room under its limit"), job.limit_key),
+            "rate": (_("waits for its turn by its rate"), job.rate_key),
+        }
+        return ": ".join(waits.get(job.parked, (_("behind another one of its key"), job.order_key)))
     if job.state is State.DELAYED and job.errors:
         return _("failed, is tried again")
     if job.retried_by and job.state is State.READY:
@@ -186,5 +189,12 @@ def _facts(job: Job) -> list[tuple[str, Any]]:
         (_("To be begun by"), at(job.expires_ms)),
         (_("Order key"), visible(job.order_key)),
         (_("Limit"), visible(f"{job.limit} ({job.limit_key})") if job.limit_key else ""),
+        (_("Rate"), visible(_rate(job)) if job.rate_key else ""),
         (_("Unique lock"), visible(job.unique)),
     ]
+
+
+def _rate(job: Job) -> str:
+    text = _("one each %s") % span(job.rate_us / 1000)
+    burst = _(", up to %s at once") % job.burst if job.burst > 1 else ""
+    return f"{text}{burst} ({job.rate_key})"

@@ -47,8 +47,12 @@ def check(job: NewJob) -> None:
         raise InvalidMessage(f"job {job.id}: priority {job.priority} is not from -100 to 100")
     if job.limit_key and job.limit < 1:
         raise InvalidMessage(f"job {job.id}: limit {job.limit} of {shown(job.limit_key)} would let none run")
-    if "\0" in job.order_key or "\0" in job.limit_key:
-        raise InvalidMessage(f"job {job.id}: a NUL in order_key or limit_key")
+    if job.rate_key and (job.rate_us < 1 or job.burst < 1):
+        raise InvalidMessage(
+            f"job {job.id}: rate {shown(job.rate_key)} without a time between two, or a burst"
+        )
+    if "\0" in job.order_key + job.limit_key + job.rate_key:
+        raise InvalidMessage(f"job {job.id}: a NUL in order_key, limit_key or rate_key")
 
 
 def check_worker(worker: str) -> str:

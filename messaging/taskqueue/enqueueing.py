@@ -14,7 +14,7 @@ from messaging.errors import InvalidOption, shown
 from messaging.taskqueue.fitting import check_call
 from messaging.taskqueue.job import NewJob, new_id
 from messaging.taskqueue.lookup import named_by
-from messaging.taskqueue.options import Defaults, seconds
+from messaging.taskqueue.options import Defaults, rate_of, seconds
 from messaging.taskqueue.overrides import overrides_of
 from messaging.taskqueue.payloads import Body, encode_body, plain_call
 from messaging.taskqueue.results import microseconds, moment
@@ -24,8 +24,16 @@ from messaging.taskqueue.tasks import InvalidTaskOption, given_options
 KEEP_MS = (
     30 * 60 * 1000
 )  # at least, of a job from the outbox, which may offer it again: see outbox.SECOND_LOOK
-_ASKING = {"unique", "limit", "limit_key", "order_key"}  # options that may depend on the arguments
-MAX_KEY = 200  # characters of a limit or order key; a longer one travels as its digest
+_ASKING = {
+    "unique",
+    "limit",
+    "limit_key",
+    "rate",
+    "rate_key",
+    "burst",
+    "order_key",
+}  # options that may depend on the arguments
+MAX_KEY = 200  # characters of a limit, rate or order key; a longer one travels as its digest
 
 
 class Prepared(NamedTuple):
@@ -139,6 +147,12 @@ def _asked_fields(
         raise InvalidOption(
             f"limit_key wants a limit, how many may run at once: {shown(options['limit_key'])}"
         )
+    if "rate" in options:
+        fields["rate_us"] = rate_of(options["rate"])
+        fields["burst"] = options.get("burst", 1)
+        fields["rate_key"] = _key("rate_key", options.get("rate_key", path), path, args, kwargs)
+    elif given := {"rate_key", "burst"} & options.keys():
+        raise InvalidOption(f"{min(given)} wants a rate, how many may begin in what time, such as '10/m'")
     if "order_key" in options:
         fields["order_key"] = _key("order_key", options["order_key"], path, args, kwargs)
     return fields

@@ -34,7 +34,7 @@ _PLAIN_NAME = 30  # characters of a queue's name that fit into an id beside the 
 
 
 class State(StrEnum):
-    """Where a job is. ``READY`` includes those that wait for their order or concurrency key."""
+    """Where a job is. ``READY`` includes those that wait for their order, limit or rate key."""
 
     READY = "ready"
     RUNNING = "running"
@@ -59,6 +59,9 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     unique_ms: int = 0  # 0: until the job ends; else for so long from now on, ended or not
     limit_key: str = ""
     limit: int = 0  # most jobs of this limit_key that run at once
+    rate_key: str = ""
+    rate_us: int = 0  # microseconds from one job of this rate_key to the next, when none is in arrears
+    burst: int = 0  # of them may begin at once after a pause
     expires_ms: int = 0  # not begun by then: ends as EXPIRED; 0: never
     timeout_ms: int = 0  # for the worker; 0: none
     keep_ms: int = KEEP_MS  # how long a success is kept; 0: not at all
@@ -103,14 +106,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     unique_ms: int = 0
     limit_key: str = ""
     limit: int = 0
+    rate_key: str = ""
+    rate_us: int = 0
+    burst: int = 0
     expires_ms: int = 0
     timeout_ms: int = 0
     keep_ms: int = 0
     keep_failed_ms: int = 0
     order_key: str = ""
-    parked: str = (
-        ""  # "order" or "limit": ready, but behind another job of its order_key, or no room under its limit
-    )
+    parked: str = ""  # ready, but behind another one of its key ("order"), no room ("limit"), too soon ("rate")
     reason: str = ""  # why it is dead; who cancelled it
     cause: str = msgspec.field(
         default="", name="group"

@@ -5,6 +5,7 @@ An option that a task leaves ``None`` is as its backend's OPTIONS have it; what 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
@@ -17,6 +18,8 @@ from messaging.taskqueue.durability import IN_MEMORY, Level, check_durability, l
 
 MAX_QUEUE = 200  # characters of a queue's name
 _BREAKING = frozenset("{}\0")
+_RATE = re.compile(r"([0-9]{1,9})/([0-9]{0,6})([smhd])", re.ASCII)
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 LONGEST = 100 * 365 * 86400.0  # seconds; beyond it a number is taken for a mistake
 
 
@@ -165,6 +168,21 @@ def check_flag_or_function(value: object, name: str) -> None:
         raise InvalidOption(
             f"{name} is True, False or a function of the task's arguments, not {shown(value)}"
         )
+
+
+def check_rate(value: object, name: str) -> None:
+    rate_of(value, name)
+
+
+def rate_of(value: object, name: str = "rate") -> int:
+    """``"10/m"``, ``"1/30s"`` -> microseconds between two; or :class:`InvalidOption`."""
+    found = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not int(found[1]) or found[2] == "0":
+        raise InvalidOption(
+            f"{name} is a text such as '10/s', '100/m', '1/30s', '5000/d', not {shown(value)}"
+        )
+    span_us = int(found[2] or 1) * _UNITS[found[3]] * 1_000_000
+    return -(-span_us // int(found[1]))
 
 
 def check_text_or_function(value: object, name: str) -> None:

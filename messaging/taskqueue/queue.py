@@ -13,6 +13,7 @@ hold a job any more is refused by owner and token. Scripts that free memory run 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -27,6 +28,7 @@ from messaging.taskqueue.quantities import Swept
 from messaging.taskqueue.scripting import Argument, script, translated
 
 _SHORTEST_WAIT = 0.01  # seconds: Redis takes 0 for ever
+_COARSE, _STEP = 0.1, 0.01  # seconds by which Redis ends a wait too late (its `hz`), and between two looks instead
 _CHUNK = 500
 
 
@@ -156,19 +158,26 @@ def wait_many(queues: Sequence[Queue], timeout: float) -> Queue | None:
     markers = {queue.key["marker"]: queue for queue in queues}
     deadline = time.monotonic() + timeout
     while True:
-        left = deadline - time.monotonic()
+        left, next_due = deadline - time.monotonic(), math.inf
         for queue in queues:
             due = queue._until_due()
             if due is not None and due <= 0:
                 queue._due_at = None  # until the claim that follows says more
                 return queue
-            left = left if due is None else min(left, due)
+            next_due = next_due if due is None else min(next_due, due)
         with translated(f"queue {queues[0].name!r}"):
-            reply = client.execute_command("BZPOPMIN", *markers, max(min(left, longest), _SHORTEST_WAIT))
-        if reply:
-            return markers[reply[0].decode()]
-        if time.monotonic() >= deadline:
+            if min(left, next_due) <= _COARSE:
+                found = next((each for each in markers if client.execute_command("ZPOPMIN", each)), None)
+            else:
+                blocked = min(left, next_due - _COARSE, longest)
+                reply = client.execute_command("BZPOPMIN", *markers, max(blocked, _SHORTEST_WAIT))
+                found = reply[0].decode() if reply else None
+        if found is not None:
+            return markers[found]
+        if left <= 0:
             return None
+        if min(left, next_due) <= _COARSE:
+            time.sleep(max(0.0, min(left, next_due, _STEP)))
 
 
 class AsyncQueue:

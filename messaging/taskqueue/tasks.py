@@ -23,6 +23,7 @@ from messaging.taskqueue.options import (
     check_flag_or_function,
     check_moment,
     check_queue,
+    check_rate,
     check_span,
     check_text_or_function,
 )
@@ -74,6 +75,9 @@ class TaskOptions(TypedDict, total=False):
     expires: Seconds | datetime | None  # not begun by then (or so long after it was enqueued): never begun
     limit: int | None  # most jobs of this task, or of one limit_key, that run at once anywhere
     limit_key: str | Callable[..., object] | None  # a text is shared by all tasks that name it
+    rate: str | None  # "10/m": how many of this task, or of one rate_key, begin in what time anywhere
+    rate_key: str | Callable[..., object] | None  # as limit_key
+    burst: int | None  # of them may begin at once after a pause; None: one
     order_key: str | Callable[..., object] | None  # jobs of one key run one after the other, in order
     keep_results: Seconds | None
     keep_failed: Seconds | None  # of cancelled and expired ones; dead letters stay until somebody decides
@@ -98,6 +102,9 @@ class RedisTask(_Typed[P, R]):
     expires: Seconds | datetime | None = None
     limit: int | None = None
     limit_key: str | Callable[..., object] | None = None
+    rate: str | None = None
+    rate_key: str | Callable[..., object] | None = None
+    burst: int | None = None
     order_key: str | Callable[..., object] | None = None
     keep_results: Seconds | None = None
     keep_failed: Seconds | None = None
@@ -171,6 +178,9 @@ CHECKS: Mapping[str, Callable[[object, str], None]] = {
     "expires": check_moment,
     "limit": check_count,
     "limit_key": check_text_or_function,
+    "rate": check_rate,
+    "rate_key": check_text_or_function,
+    "burst": check_count,
     "order_key": check_text_or_function,
     "keep_results": check_span,
     "keep_failed": check_span,

@@ -34,6 +34,11 @@ def audit(queue: Queue, *, alone: bool = True) -> None:
     held = Counter(job["limit_key"] for job in running.values() if "limit_key" in job)
     assert {name.decode(): int(n) for name, n in client.hgetall(key["held"]).items()} == dict(held)
 
+    slow = {job["rate_key"] for job in jobs.values() if job.get("parked") == "rate"}
+    turns = {name.decode() for name in client.zrange(key["turns"], 0, -1)}
+    ready = {job.get("rate_key") for job in jobs.values() if place_of(job) == "ready"}
+    assert slow <= turns | ready, "somebody waits for a turn that never comes"
+
     waiting = [job for job in jobs.values() if job["state"] in ("ready", "delayed", "running")]
     heads = client.hgetall(key["heads"])
     assert {name.decode() for name in heads} == {job["order_key"] for job in waiting if "order_key" in job}
@@ -58,6 +63,6 @@ def members(queue: Queue, part: str) -> set[str]:
 
 
 def place_of(job: dict[str, Any]) -> str:
-    waits = {"order": "ordered", "limit": "limited"}
+    waits = {"order": "ordered", "limit": "limited", "rate": "limited"}
     places = {"ready": waits.get(job.get("parked", ""), "ready"), "delayed": "due", "running": "leases"}
     return places.get(job["state"], job["state"])

@@ -11,6 +11,10 @@ WAITING = ("ready", "delayed")
 ENDED = ("succeeded", "dead", "cancelled", "expired")
 
 
+def gap_of(new: NewJob) -> float:
+    return new.rate_us / 1000
+
+
 @dataclass
 class ModelJob:
     """A job as the model sees it."""
@@ -46,6 +50,9 @@ class Model:
     seq: int = 0
     jobs: dict[str, ModelJob] = field(default_factory=dict)
     lines: dict[str, list[str]] = field(default_factory=dict)  # order key -> ids, the head first
+    rates: dict[str, float] = field(
+        default_factory=dict
+    )  # rate key -> until when those that began are paid for
     locks: dict[str, tuple[str, int]] = field(default_factory=dict)  # digest -> holder, until (0: its end)
 
     def next_seq(self) -> int:
@@ -100,7 +107,12 @@ class Model:
     def may_run(self, job_id: str, job: ModelJob) -> bool:
         if job.state != "ready" or (job.new.order_key and self.lines[job.new.order_key][0] != job_id):
             return False
+        if job.new.rate_key and self.paid_until(job.new) - (job.new.burst - 1) * gap_of(job.new) > self.now:
+            return False
         return not job.new.limit_key or self.running(job.new.limit_key) < job.new.limit
+
+    def paid_until(self, new: NewJob) -> float:
+        return max(self.rates.get(new.rate_key, 0), self.now)
 
     def too_late(self, job: ModelJob) -> bool:
         return 0 < job.new.expires_ms <= self.now and not job.begun
@@ -119,6 +131,8 @@ class Model:
                 continue
             job.state, job.owner, job.lease, job.begun = "running", worker, self.now + lease, True
             job.attempt, job.token = job.attempt + 1, job.token + 1
+            if job.new.rate_key:
+                self.rates[job.new.rate_key] = self.paid_until(job.new) + gap_of(job.new)
             taken.append((job_id, job.token))
         return taken
 

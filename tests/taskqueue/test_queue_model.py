@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -27,6 +28,12 @@ from tests.taskqueue.model import ENDED, Model
 WORKERS = st.sampled_from(["a:1:00", "a:2:00", "b:1:00"])
 TIMES = st.sampled_from([0, 10, 20, 50])
 MOST_DEAD = 3
+KINDS = st.sampled_from(  # of the jobs of a history: all, or those whose rates bite
+    [
+        ("plain", "plain", "plain", "", "", "order", "limit", "both", "unique", "rate"),
+        ("plain", "rate", "rate", "rate and"),
+    ]
+)
 
 
 class Histories(RuleBasedStateMachine):
@@ -42,6 +49,10 @@ class Histories(RuleBasedStateMachine):
         self.model = Model(MOST_DEAD)
         self.ids: list[str] = []
         self.handed_out: list[tuple[str, str, int]] = []  # worker, id, token: of all claims ever
+
+    @initialize(kinds=KINDS)
+    def begin(self, kinds: tuple[str, ...]) -> None:
+        self.kinds = kinds
 
     def step(self) -> None:
         self.queue.now = self.model.now
@@ -71,9 +82,7 @@ class Histories(RuleBasedStateMachine):
             "keep_ms": data.draw(st.sampled_from([0, 20, 10**9])),
             "keep_failed_ms": data.draw(st.sampled_from([20, 10**9])),
         }
-        special = data.draw(
-            st.sampled_from(["plain", "plain", "plain", "", "", "order", "limit", "both", "unique"])
-        )
+        special = data.draw(st.sampled_from(self.kinds))
         if special == "plain":
             options |= {"due_ms": 0, "expires_ms": 0}
         if special in ("order", "both"):
@@ -82,6 +91,11 @@ class Histories(RuleBasedStateMachine):
             options |= data.draw(
                 st.sampled_from([{"limit_key": "l1", "limit": 1}, {"limit_key": "l2", "limit": 2}])
             )
+        if special == "rate and":
+            options |= {"order_key": "o1"} if data.draw(st.booleans()) else {"limit_key": "l1", "limit": 1}
+        if special in ("rate", "rate and"):
+            rate = data.draw(st.sampled_from([("r1", 10_000, 1), ("r1", 10_000, 1), ("r2", 7_300, 2)]))
+            options |= dict(zip(("rate_key", "rate_us", "burst"), rate, strict=True))
         if special == "unique":
             options |= {
                 "unique": data.draw(st.sampled_from(["u1", "u2"])),

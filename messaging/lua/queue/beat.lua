@@ -1,6 +1,6 @@
 -- A worker lives.
 -- uses keys
--- KEYS: 1 to 25, those of the queue (parts/keys.lua)
+-- KEYS: 1 to 27, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, 2 worker, 3 what it says of itself (JSON), 4 milliseconds after which one is forgotten
 -- returns how many are known
 redis.call('ZREM', key.leases, '') -- allowed when Redis is out of memory: then so is the rest

@@ -1,6 +1,6 @@
 -- End a job that waits; ask the worker of a running one to stop.
 -- uses keys records moves endings
--- KEYS: 1 to 25, those of the queue (parts/keys.lua)
+-- KEYS: 1 to 27, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, 2 id, 3 who wants it
 -- returns 1 if that changed anything
 redis.call('ZREM', key.leases, '') -- allowed when Redis is out of memory: then so is the rest

@@ -1,6 +1,6 @@
 -- What a worker holds, by the queue's knowledge.
 -- uses keys
--- KEYS: 1 to 25, those of the queue (parts/keys.lua)
+-- KEYS: 1 to 27, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, 2 worker, 3 where to go on, 0 at first, 4 how many to look at
 -- returns { where to go on, 0 if that was all, then for each job: id, token }
 local found = redis.call('ZSCAN', key.leases, ARGV[3], 'COUNT', ARGV[4])

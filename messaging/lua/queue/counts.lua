@@ -1,6 +1,6 @@
 -- How many jobs are where.
 -- uses keys
--- KEYS: 1 to 25, those of the queue (parts/keys.lua)
+-- KEYS: 1 to 27, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time
 -- returns { now, ready, behind their order key, without room, running, delayed, due now, succeeded, dead, cancelled,
 --           expired, age of the oldest ready one, time of the next due one or -1, dead bytes, dropped dead letters,

@@ -1,6 +1,6 @@
 -- Remove jobs that do not run, and whatever they hold.
 -- uses keys records moves endings
--- KEYS: 1 to 25, those of the queue (parts/keys.lua)
+-- KEYS: 1 to 27, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, 2 the state that they are in, then ids
 -- returns { 1 or 0 if it is not in that state, ... }
 redis.call('ZREM', key.leases, '') -- allowed when Redis is out of memory: then so is the rest

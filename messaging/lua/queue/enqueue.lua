@@ -1,6 +1,6 @@
 -- New jobs enter the queue, unless their id is there already or somebody holds their unique lock.
 -- uses keys records moves plain unique
--- KEYS: 1 to 25, those of the queue (parts/keys.lua)
+-- KEYS: 1 to 27, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, then for each job: its id, its options (MessagePack; "" if they are those
 --       of the one before), its body
 -- returns { when, then for each that is not new: its place among them, the id of the one that is in its way, when that

@@ -1,6 +1,6 @@
 -- How claimed jobs ended, and the best jobs for the slots that are free now: settle and claim in one step.
 -- uses keys records moves plain endings settling taking
--- KEYS: 1 to 25, those of the queue (parts/keys.lua)
+-- KEYS: 1 to 27, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, 2 worker, 3 to 7 caps, 8 outcomes: both as in parts/settling.lua,
 --       9 how many at most, 10 milliseconds of the lease
 -- returns { what settle returns, what claim returns }

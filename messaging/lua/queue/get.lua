@@ -1,6 +1,6 @@
 -- All that is known of jobs. One whose time of keeping is over is not shown, even if it is still there.
 -- uses keys
--- KEYS: 1 to 25, those of the queue (parts/keys.lua)
+-- KEYS: 1 to 27, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, then ids
 -- returns for each: { the job (MessagePack), body, result or false, errors (MessagePack) or false }, or false
 local reply = {}

@@ -1,6 +1,6 @@
 -- A worker is dead: what it held goes to the next one, or to the dead letters.
 -- uses keys records moves endings
--- KEYS: 1 to 25, those of the queue (parts/keys.lua)
+-- KEYS: 1 to 27, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, 2 worker, 3 where to go on, 0 at first, 7 how many to look at,
 --       4 most dead letters, 5 milliseconds to keep them, 6 most bytes of them
 -- returns { where to go on, 0 if that was all, then ids }

@@ -1,6 +1,6 @@
 -- Lengthen the leases of jobs that a worker holds.
 -- uses keys
--- KEYS: 1 to 25, those of the queue (parts/keys.lua)
+-- KEYS: 1 to 27, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, 2 worker, 3 milliseconds from now, then for each job: its id, its token
 -- returns { place among them, "lost" or "cancelled", ... } for those that it does not hold any more, or shall stop
 local reply, leases = {}, {}

@@ -1,6 +1,6 @@
 -- Dead letters become ready again, with fresh budgets and their history. A unique one needs its lock again.
 -- uses keys records moves unique endings
--- KEYS: 1 to 25, those of the queue (parts/keys.lua)
+-- KEYS: 1 to 27, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, 2 who wants it, then ids
 -- returns { 1 or 0 if it is no dead letter, or another job holds its unique lock, ... }
 redis.call('ZREM', key.leases, '') -- allowed when Redis is out of memory: then so is the rest

@@ -1,6 +1,6 @@
 -- Make a delayed job ready before its time.
 -- uses keys records moves
--- KEYS: 1 to 25, those of the queue (parts/keys.lua)
+-- KEYS: 1 to 27, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, 2 id
 -- returns 1 if it was delayed
 redis.call('ZREM', key.leases, '') -- allowed when Redis is out of memory: then so is the rest

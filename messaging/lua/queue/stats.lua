@@ -1,6 +1,6 @@
 -- Counters of the latest minutes, or hours.
 -- uses keys
--- KEYS: 1 to 25, those of the queue (parts/keys.lua)
+-- KEYS: 1 to 27, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, 2 how many, 3 "" for minutes or "h:" for hours, then names of counters
 -- returns { start of the latest in ms, then for each, the oldest first: a count for each name, ... }
 local long = ARGV[3] == 'h:' and 3600000 or 60000

@@ -1,6 +1,6 @@
 -- Take back what lost workers held, and put right whatever is not where it belongs. Bounded.
 -- uses keys records moves endings
--- KEYS: 1 to 25, those of the queue (parts/keys.lua)
+-- KEYS: 1 to 27, those of the queue (parts/keys.lua)
 -- ARGV: 1 "" or what is taken for the time, 2 milliseconds of a turn: a quarter of a lease, 3 most ended jobs to keep, 4 most bytes of these,
 --       5 most dead letters, 6 milliseconds to keep those, 7 most bytes of those, 8 minutes that statistics are kept,
 --       9 hours that they are kept after that, as one count an hour
@@ -48,7 +48,7 @@ local function is_in_place(id, job)
     local head = redis.call('HGET', key.heads, job.order_key)
     return redis.call('ZSCORE', key.ordered, ordered_member(id, job)) and head and load_job(head)
       and not loaded[head].finished_ms
-  elseif job.state == 'ready' and job.parked == 'limit' then
+  elseif job.state == 'ready' and job.parked then
     return redis.call('ZSCORE', key.limited, limited_member(id, job))
   elseif job.state == 'ready' then
     return redis.call('ZSCORE', key.ready, id)
@@ -94,6 +94,8 @@ for i = 1, #found[2], 2 do
     reconciled = reconciled + 1
   elseif job and job.parked == 'limit' and held(job.limit_key) == 0 then
     put_right(id, job) -- others of its key may be in front, but then it is parked again
+  elseif job and job.parked == 'rate' and not redis.call('ZSCORE', key.turns, job.rate_key) then
+    next_turn(job.rate_key) -- it may be the turn of one that is ready; then there is a turn more
   end
 end
 redis.call('HSET', key.ctl, 'cursor', found[1])
@@ -105,6 +107,8 @@ for _, digest in ipairs(redis.call('ZRANGEBYSCORE', key.locks, '-inf', now, 'LIM
   redis.call('ZREM', key.locks, digest)
   redis.call('HDEL', key.unique, digest)
 end
+
+redis.call('ZREMRANGEBYSCORE', key.rates, '-inf', now)
 
 local kept_from = minute - ARGV[8] * 60000
 if tonumber(redis.call('HGET', key.ctl, 'stats_from') or 0) + 600000 < kept_from then -- every ten minutes

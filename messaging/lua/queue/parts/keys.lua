@@ -10,7 +10,7 @@ local key = {
   leases = KEYS[7],     -- ZSET id by the end of its lease: running
   ordered = KEYS[8],    -- ZSET order key NUL sequence NUL id: behind another one of their order key
   heads = KEYS[9],      -- HASH order key -> id of the one in front
-  limited = KEYS[10],   -- ZSET limit key NUL rank NUL id: no room under their limit when it was their turn
+  limited = KEYS[10],   -- ZSET limit key (or NUL rate key) NUL rank NUL id: no room when it was their turn
   held = KEYS[11],      -- HASH limit key -> how many run
   unique = KEYS[12],    -- HASH digest -> enqueued_ms:id
   locks = KEYS[13],     -- ZSET digest by time: unique locks that end by the clock
@@ -26,6 +26,8 @@ local key = {
   workers = KEYS[23],   -- HASH worker -> what it says of itself
   beats = KEYS[24],     -- ZSET worker by its latest beat
   sweeper = KEYS[25],   -- STRING with a time to live: somebody's turn to sweep
+  rates = KEYS[26],     -- ZSET rate key by the time from which its next one is no sooner than its rate has it
+  turns = KEYS[27],     -- ZSET rate key by the time at which the best of those who wait for it has its turn
 }
 local now = tonumber(ARGV[1])
 if not now then

@@ -8,7 +8,8 @@ local function ordered_member(id, job)
 end
 
 local function limited_member(id, job)
-  return job.limit_key .. '\0' .. string.format('%016.0f', rank(job)) .. '\0' .. id
+  local word = job.parked == 'rate' and '\0' .. job.rate_key or job.limit_key
+  return word .. '\0' .. string.format('%016.0f', rank(job)) .. '\0' .. id
 end
 
 local function due_member(id, job)
@@ -47,8 +48,8 @@ local function admit(id, job) -- a new job, or one back from the dead: behind th
   end
 end
 
-local function park(id, job) -- no room under its limit
-  job.parked = 'limit'
+local function park(id, job, why) -- no room under its limit, or not so soon by its rate
+  job.parked = why
   redis.call('ZADD', key.limited, 0, limited_member(id, job))
   save(id, job)
 end
@@ -60,6 +61,29 @@ local function unpark(limit_key) -- somebody has left: the best of those who wai
   local job = load_job(id)
   if not job then return unpark(limit_key) end
   to_ready(id, job)
+end
+
+-- A rate is kept by the generic cell rate algorithm (ITU-T I.371): each that begins moves the time of its key on by a gap,
+-- from now on or from where it is, and may begin as long as that is no further away than burst - 1 gaps.
+local function rate_time(job) -- when it may begin, and the time of its key
+  local time = math.max(tonumber(redis.call('ZSCORE', key.rates, job.rate_key) or 0), now)
+  return time - ((job.burst or 1) - 1) * (job.rate_us / 1000), time
+end
+
+local function next_turn(rate_key) -- somebody has begun, or has left his turn to others: the best of those who wait
+  redis.call('ZREM', key.turns, rate_key)
+  local member, id = first_of(key.limited, '\0' .. rate_key)
+  if not member then return end
+  local job = load_job(id)
+  local at = job and math.ceil(rate_time(job)) or now
+  if at <= now then
+    redis.call('ZREM', key.limited, member)
+    if not job then return next_turn(rate_key) end
+    return to_ready(id, job)
+  end
+  redis.call('ZADD', key.turns, at, rate_key)
+  local watched = redis.call('ZSCORE', key.marker, 'due')
+  if not watched or tonumber(watched) > at then redis.call('ZADD', key.marker, at, 'due') end
 end
 
 local function next_in_order(id, job) -- the head of its order key has ended
@@ -80,7 +104,16 @@ local function next_in_order(id, job) -- the head of its order key has ended
   end
 end
 
+local function first_turn() -- when it is somebody's by the rates
+  return tonumber(redis.call('ZRANGE', key.turns, 0, 0, 'WITHSCORES')[2])
+end
+
 local function promote(most) -- what is due; returns how many, and the time of the next one
+  if (first_turn() or now + 1) <= now then
+    for _, rate_key in ipairs(redis.call('ZRANGEBYSCORE', key.turns, '-inf', now, 'LIMIT', 0, most)) do
+      next_turn(rate_key)
+    end
+  end
   local members = redis.call('ZRANGEBYSCORE', key.due, '-inf', now, 'LIMIT', 0, most)
   if #members > 0 then
     redis.call('ZREMRANGEBYRANK', key.due, 0, #members - 1)
@@ -103,11 +136,12 @@ local function leave_waiting(id, job) -- out of wherever a job waits that is rea
     redis.call('ZREM', key.due, due_member(id, job))
   elseif job.parked == 'order' then
     redis.call('ZREM', key.ordered, ordered_member(id, job))
-  elseif job.parked == 'limit' then
+  elseif job.parked then
     redis.call('ZREM', key.limited, limited_member(id, job))
   else
     redis.call('ZREM', key.ready, id)
     if job.limit_key then unpark(job.limit_key) end -- it may have been let in for a place that is free now
+    if job.rate_key then next_turn(job.rate_key) end
   end
   job.parked = nil
 end

@@ -5,7 +5,7 @@
 local fresh = '\165plain\1\165state\165ready' -- at 4 to 22; behind it, up to the tail: size, keep_ms, enqueued_ms, seq
 
 local function is_plain(job) -- as it was asked for
-  return not (job.unique or job.order_key or job.limit_key or job.expires_ms) and (job.due_ms or 0) <= now
+  return not (job.unique or job.order_key or job.limit_key or job.rate_key or job.expires_ms) and (job.due_ms or 0) <= now
 end
 
 local function u64(number) -- with the byte that says so

@@ -11,6 +11,11 @@ local function take(id, job, worker, until_ms)
   if #job.attempts >= 100 then table.remove(job.attempts, 1) end
   job.attempts[#job.attempts + 1] = { worker, now }
   if job.limit_key then hold(job.limit_key, 1) end
+  if job.rate_key then
+    local _, time = rate_time(job)
+    redis.call('ZADD', key.rates, time + job.rate_us / 1000, job.rate_key)
+    next_turn(job.rate_key)
+  end
   later(additions, key.leases, until_ms, id)
   timed('wait', now - math.max(job.enqueued_ms, job.due_ms or 0))
   save(id, job)
@@ -50,10 +55,16 @@ local function take_best(worker, wanted, lease)
         if awake then
           to_ready(id, job) -- somebody was let in meanwhile, perhaps with a better rank: look again
         elseif job.limit_key and held(job.limit_key) >= job.limit then
-          park(id, job)
+          park(id, job, 'limit')
+          if job.rate_key then next_turn(job.rate_key) end
+        elseif job.rate_key and rate_time(job) > now then
+          park(id, job, 'rate')
+          next_turn(job.rate_key)
+          if job.limit_key then unpark(job.limit_key) end
         elseif job.expires_ms and job.expires_ms <= now and not job.started_ms then
           finish(id, job, 'expired', job.keep_failed_ms)
           if job.limit_key then unpark(job.limit_key) end
+          if job.rate_key then next_turn(job.rate_key) end
         else
           take(id, job, worker, until_ms)
           taken[#taken + 1] = id
@@ -63,6 +74,8 @@ local function take_best(worker, wanted, lease)
   end
 
   awake = redis.call('ZCARD', key.ready) > 0
+  next_due = math.min(next_due or math.huge, first_turn() or math.huge)
+  if next_due == math.huge then next_due = nil end
   if not awake and #taken > 0 and next_due then
     redis.call('ZADD', key.marker, next_due, 'due') -- this worker is busy now: somebody else has to watch the clock
     redis.call('ZREM', key.marker, 'now')
