@@ -1,9 +1,11 @@
-"""Queues, each asked once -> what ``/metrics`` says of them."""
+"""Queues, each asked once, and the schedule -> what ``/metrics`` says of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
+from messaging import timetable
 from messaging.exposition import Metric, Sample, gauge
 from messaging.taskqueue import standing
 from messaging.taskqueue.standing import GROWING_MINUTES, SHARES, Quantiles, Standing
@@ -18,13 +20,21 @@ COUNTS = (
 Value = Callable[[Standing], float]
 
 
-def ask() -> list[Standing]:
+class Told(NamedTuple):
+    """What Redis says of tasks."""
+
+    queues: Sequence[Standing]
+    overdue: Mapping[str, int]  # milliseconds by the name of a schedule
+
+
+def ask() -> Told:
     """Every queue; raises what the broker raises."""
-    return standing.look(standing.all_queues(seconds=SECONDS))
+    return Told(standing.look(standing.all_queues(seconds=SECONDS)), timetable.overdue(seconds=SECONDS))
 
 
-def metrics(found: Sequence[Standing]) -> Iterator[Metric]:
-    """Gauges with the labels ``backend`` and ``queue``."""
+def metrics(told: Told) -> Iterator[Metric]:
+    """Gauges with the labels ``backend`` and ``queue``, or ``schedule``."""
+    found = told.queues
 
     def each(name: str, meaning: str, value: Value) -> Metric:
         samples = (Sample(value(one), {"backend": one.backend, "queue": one.queue}) for one in found)
@@ -45,6 +55,11 @@ def metrics(found: Sequence[Standing]) -> Iterator[Metric]:
     yield each("dropped_dead", "Dead letters given up at a limit, ever.", lambda one: one.counts.dead_dropped)
     yield _quantiles("wait", "From due to begun", found, lambda one: one.wait_ms)
     yield _quantiles("run", "Of one attempt", found, lambda one: one.run_ms)
+    yield gauge(
+        "messaging_schedule_overdue_seconds",
+        "For how long a recurring task should have been made and was not.",
+        *(Sample(ms / 1000, {"schedule": name}) for name, ms in told.overdue.items()),
+    )
 
 
 def _quantiles(

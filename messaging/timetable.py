@@ -48,18 +48,34 @@ def look() -> tuple[list[Planned], int]:
     """Every entry of the setting in its order, and the time; raises :class:`~messaging.errors.BrokerError`. An entry
     that makes no sense at all is none: :func:`messaging.recurring.schedule` tells of it."""
     client = connection.client(timeout=SECONDS)
-    with translated("the schedule"):
-        pipe = client.pipeline(transaction=False)
-        pipe.time()
-        pipe.hgetall(keys.ticks())
-        pipe.hgetall(keys.paused_schedules())
-        (seconds, micros), ticks, paused = pipe.execute()
-    now_ms = seconds * 1000 + micros // 1000
     entries, _ = schedule()
+    ticks, paused, now_ms = _known(client)
     return [
         _planned(client, each, int(ticks.get(each.name.encode(), 0)), paused.get(each.name.encode()), now_ms)
         for each in entries
     ], now_ms
+
+
+def overdue(*, seconds: float = SECONDS) -> dict[str, int]:
+    """For how many milliseconds each entry should have ticked and has not, by name; raises a BrokerError."""
+    entries, _ = schedule()
+    if not entries:
+        return {}
+    ticks, _, now_ms = _known(connection.client(timeout=seconds))
+    return {
+        each.name: max(0, now_ms - each.next(int(ticks.get(each.name.encode(), now_ms)))) for each in entries
+    }
+
+
+def _known(client: redis.Redis) -> tuple[dict[bytes, bytes], dict[bytes, bytes], int]:
+    """The latest ticks and the pauses by name, and the time."""
+    with translated("the schedule"):
+        pipe = client.pipeline(transaction=False)
+        pipe.hgetall(keys.ticks())
+        pipe.hgetall(keys.paused_schedules())
+        pipe.time()
+        ticks, paused, (seconds, micros) = pipe.execute()
+    return ticks, paused, seconds * 1000 + micros // 1000
 
 
 def _planned(

@@ -75,7 +75,10 @@ def test_what_is_asked_of_metrics_is_there(
 
     publish("c", 1)
     succeed(name="default")
-    settings.MESSAGING = settings.MESSAGING | {"METRICS_TOKEN": "a long random word"}
+    settings.MESSAGING = settings.MESSAGING | {
+        "METRICS_TOKEN": "a long random word",
+        "SCHEDULE": {"nightly": {"task": "tests.taskqueue.jobs.add", "cron": "0 3 * * *"}},
+    }
     reply = client.get("/metrics", headers={"Authorization": "Bearer a long random word"})
     there = set(re.findall(r"^# TYPE (\w+) ", reply.content.decode(), re.MULTILINE))
     names = [set(re.findall(r"\bmessaging_\w+", each)) for each in asked()]

@@ -114,7 +114,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     keep_ms: int = 0
     keep_failed_ms: int = 0
     order_key: str = ""
-    parked: str = ""  # ready, but behind another one of its key ("order"), no room ("limit"), too soon ("rate")
+    parked: str = (
+        ""  # ready, but behind another one of its key ("order"), no room ("limit"), too soon ("rate")
+    )
     reason: str = ""  # why it is dead; who cancelled it
     cause: str = msgspec.field(
         default="", name="group"

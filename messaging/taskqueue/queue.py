@@ -28,7 +28,10 @@ from messaging.taskqueue.quantities import Swept
 from messaging.taskqueue.scripting import Argument, script, translated
 
 _SHORTEST_WAIT = 0.01  # seconds: Redis takes 0 for ever
-_COARSE, _STEP = 0.1, 0.01  # seconds by which Redis ends a wait too late (its `hz`), and between two looks instead
+_COARSE, _STEP = (
+    0.1,
+    0.01,
+)  # seconds by which Redis ends a wait too late (its `hz`), and between two looks instead
 _CHUNK = 500
 
 
