@@ -97,6 +97,20 @@ async def test_a_redis_that_answers_is_not_worth_a_word(
         await hub.close()
 
 
+async def test_a_message_is_word_of_redis(broker: TestServer) -> None:
+    hub = Hub()
+    hub.start()
+    try:
+        client = await HubClient(hub, "a").live()
+        for number in range(3):
+            before = asyncio.get_running_loop().time()
+            await asyncio.to_thread(publish, "a", number)
+            await soon(lambda upto=number: client.payloads == list(range(upto + 1)))
+            assert hub._tails[0].heard >= before
+    finally:
+        await hub.close()
+
+
 async def test_a_log_that_is_born_while_it_is_looked_at_is_one_log(
     broker: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

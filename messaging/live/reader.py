@@ -140,7 +140,7 @@ class Reader:
                     self._move(entries[-1].position)
                 self._adapt(entries)
                 self._read_next(link, pause)
-            self.heard = link.heard
+            self.heard = asyncio.get_running_loop().time()
         except Exception as error:
             pause.set_exception(error)
 
