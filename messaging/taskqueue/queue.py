@@ -28,10 +28,8 @@ from messaging.taskqueue.quantities import Swept
 from messaging.taskqueue.scripting import Argument, script, translated
 
 _SHORTEST_WAIT = 0.01  # seconds: Redis takes 0 for ever
-_COARSE, _STEP = (
-    0.1,
-    0.01,
-)  # seconds by which Redis ends a wait too late (its `hz`), and between two looks instead
+_COARSE = 0.1  # seconds by which Redis may end a wait too late: a turn of its `hz`
+_STEP = 0.01  # seconds between two looks, for the last of these
 _CHUNK = 500
 
 
