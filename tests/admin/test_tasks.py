@@ -76,3 +76,27 @@ def test_a_tasks_page_and_what_can_be_done_there(admin: Client, mails: Queue) ->
     ]
     (done,) = succeed(1, result={"sent": True})
     assert "sent" in get(admin, f"{TASKS}{done}/change/")
+
+
+@pytest.mark.parametrize(
+    ("options", "says", "fact"),
+    [
+        ({"limit_key": "API", "limit": 1}, "no room under its limit: API", "1 (API)"),
+        ({"order_key": "account 7"}, "behind another one of its key: account 7", "account 7"),
+        (
+            {"rate_key": "API", "rate_us": 600_000_000, "burst": 1},
+            "waits for its turn by its rate: API",
+            "one each 10 min (API)",
+        ),
+    ],
+)
+def test_why_a_task_that_is_ready_does_not_begin(
+    admin: Client, mails: Queue, options: dict[str, object], says: str, fact: str
+) -> None:
+    _, second = enqueue(2, **options)
+    assert len(claim(2)) == 1
+    assert mails.claim("host:2:abc", 2, lease_ms=10_000) == []
+    html = get(admin, f"{TASKS}{second}/change/")
+    assert says in html
+    assert fact in html
+    assert says in get(admin, f"{TASKS}?backend=default&queue=mails&state=ready")
