@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from redis.exceptions import ReadOnlyError, ResponseError
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from messaging import connection
 
@@ -41,8 +41,13 @@ class Line:
 
     def _whole(self) -> Any:
         """The connection, unless something is to be read where nothing may be: its end, for example."""
-        if self._connection is not None and self._connection.can_read():
-            self._hang_up()
+        if self._connection is not None:
+            try:
+                stirs = self._connection.can_read()
+            except (RedisError, OSError):  # that is how it tells of its end
+                stirs = True
+            if stirs:
+                self._hang_up()
         if self._connection is None:
             line: Any = self._pool.make_connection()
             line.connect()
