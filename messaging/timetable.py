@@ -5,7 +5,6 @@ What is paused ticks on without making tasks: when it is resumed, nothing is mad
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,7 +46,7 @@ class Planned(msgspec.Struct, kw_only=True):
 def look() -> tuple[list[Planned], int]:
     """Every entry of the setting in its order, and the time; raises :class:`~messaging.errors.BrokerError`. An entry
     that makes no sense at all is none: :func:`messaging.recurring.schedule` tells of it."""
-    client = connection.client(timeout=SECONDS)
+    client = _client()
     entries, _ = schedule()
     ticks, paused, now_ms = _known(client)
     return [
@@ -74,8 +73,14 @@ def _known(client: redis.Redis) -> tuple[dict[bytes, bytes], dict[bytes, bytes],
         pipe.hgetall(keys.ticks())
         pipe.hgetall(keys.paused_schedules())
         pipe.time()
-        ticks, paused, (seconds, micros) = pipe.execute()
-    return ticks, paused, seconds * 1000 + micros // 1000
+        ticks, paused, now = pipe.execute()
+    return ticks, paused, _milliseconds(now)
+
+
+def _milliseconds(now: tuple[int, int]) -> int:
+    """What ``TIME`` answers, as everything here has it."""
+    seconds, micros = now
+    return seconds * 1000 + micros // 1000
 
 
 def _planned(
@@ -133,9 +138,10 @@ def run_now(name: str) -> str:
 def pause(name: str, by: str, why: str = "") -> bool:
     """Let its ticks make no tasks; was it running? Raises ``LookupError`` and a BrokerError."""
     entry(name)
-    note = Paused(by, why, int(time.time() * 1000))
+    client = _client()
     with translated("the schedule"):
-        return bool(_client().hsetnx(keys.paused_schedules(), name, msgspec.json.encode(note).decode()))
+        note = Paused(by, why, _milliseconds(client.time()))
+        return bool(client.hsetnx(keys.paused_schedules(), name, msgspec.json.encode(note).decode()))
 
 
 def resume(name: str) -> bool:

@@ -28,9 +28,8 @@ def items_of(entries: Iterable[Entry], epoch: str) -> list[Item]:
     """Entries as frames, for a reader of their partition alone."""
     frame, items = framer(), []
     for entry in entries:
-        position = entry.position
         framed = frame(entry.location, entry.body, entry.fields)
-        items.append(Item.alone(entry.partition, Place(epoch, *position), *framed))
+        items.append(Item.alone(entry.partition, Place(epoch, *entry.position), *framed))
     return items
 
 
